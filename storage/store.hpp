@@ -61,8 +61,8 @@ struct move {
   std::int64_t expires_ms = 0;
 };
 
-/// A piece of a body that is too large for a put; at most 256 KiB. Chunks that no put refers to
-/// are removed by the next recovery.
+/// A piece of a body that is too large for a put; at most 256 KiB. Chunks go with the last message
+/// that refers to them; those that no put ever referred to are removed by the next recovery.
 struct chunk {
   body_id body{};
   std::uint64_t offset = 0;
@@ -163,7 +163,8 @@ class recovery_visitor {
 struct store_statistics {
   std::uint64_t commits = 0;
   std::uint64_t batches = 0;
-  std::uint64_t puts = 0;
+  std::uint64_t puts = 0;         // that became durable, or were elided
+  std::uint64_t puts_elided = 0;  // gone again before their commit was written: never on disk
   std::uint64_t settled = 0;
   std::uint64_t octets_put = 0;
   std::uint64_t commit_micros_total = 0;
@@ -197,14 +198,16 @@ class store {
   virtual void withdraw(worker_id, std::vector<entry_key> puts, token done) = 0;
 
   /// Bodies of `queue` from `from` on, in order: at least one if there is one, further ones while
-  /// their sum stays within `octets_max`. Sees what has been reported durable.
+  /// their sum stays within `octets_max`. Sees what has been reported durable. A message whose
+  /// body is in chunks comes with an empty body: read_body() has the octets.
   virtual void read(worker_id, queue_id queue, sequence from, std::size_t octets_max, token done) = 0;
 
   /// Up to `octets_max` of a chunked body from `offset` on, as one item with an empty key.
   virtual void read_body(worker_id, body_id body, std::uint64_t offset, std::size_t octets_max,
                          token done) = 0;
 
-  /// Commits what was submitted, answers it, and stops; later calls are ignored.
+  /// Commits what was submitted, answers it, and stops; later calls are ignored. If the disk still
+  /// takes nothing, what is left is answered `in_doubt`. Never from inside a completion.
   virtual void close() = 0;
 
   [[nodiscard]] virtual store_statistics statistics() const = 0;
