@@ -39,7 +39,8 @@ std::string_view mechanism_of(scram_hash hash);
 /// Printable ASCII, not empty, at most `password_size_max`: what the identity is SASLprep for.
 [[nodiscard]] bool is_acceptable_password(std::string_view password);
 
-/// Derives a record; costs `iterations` HMACs twice over. The password must be acceptable.
+/// Derives a record; costs 2 x `iterations` hashes. Throws std::runtime_error if OpenSSL refuses
+/// the hash (a FIPS provider may). The password must be acceptable.
 scram_record derive(scram_hash hash, std::string_view password, std::vector<std::uint8_t> salt,
                     std::uint32_t iterations);
 

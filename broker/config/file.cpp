@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file that includes toml++.
+#include "broker/config/file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <initializer_list>
+#include <iterator>
+#include <set>
+#include <sstream>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <toml++/toml.h>
+
+#include "broker/config/value.hpp"
+
+namespace whimbrel::broker::config {
+namespace {
+
+constexpr std::size_t name_size_max = 255;
+constexpr std::string_view table_names[] = {"listener", "queue", "exchange", "user", "auto-create"};
+
+/// The keys that one kind of [[table]] knows.
+using key_names = std::initializer_list<std::string_view>;
+
+/// One [[table]] while it is read. Knows its place, so that every error names it.
+class reader {
+ public:
+  reader(const std::string& path, std::string_view kind, const toml::table& table, key_names known)
+      : path_(path), kind_(kind), table_(table) {
+    for (const auto& [key, value] : table_) {
+      if (std::find(known.begin(), known.end(), key.str()) == known.end()) {
+        fail(value, key.str(), "is not a key of [[" + kind_ + "]]" + suggestion(key.str(), known));
+      }
+    }
+  }
+
+  [[noreturn]] void fail(const toml::node& at, std::string_view key,
+                         const std::string& what) const {
+    const std::string name = key.empty() ? kind_ : kind_ + '.' + std::string(key);
+    throw invalid(path_ + ':' + std::to_string(at.source().begin.line) + ": " + name + ": " + what);
+  }
+  [[noreturn]] void fail(const std::string& what) const { fail(table_, "", what); }
+
+  std::string text(std::string_view key) const {
+    const toml::node* at = table_.get(key);
+    if (at == nullptr) fail("needs `" + std::string(key) + "`");
+    const auto value = at->value_exact<std::string>();
+    if (!value) fail(*at, key, "must be a text in quotes");
+    if (value->empty() || value->size() > name_size_max)
+      fail(*at, key, "must have 1 to 255 octets");
+    const bool printable = std::none_of(value->begin(), value->end(), [](char c) {
+      return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    });
+    if (!printable) fail(*at, key, "must not contain control characters");
+    return *value;
+  }
+
+  std::optional<bool> boolean(std::string_view key) const {
+    const toml::node* at = table_.get(key);
+    if (at == nullptr) return std::nullopt;
+    const auto value = at->value_exact<bool>();
+    if (!value) fail(*at, key, "must be true or false, without quotes");
+    return value;
+  }
+
+  /// Each text of an array, given to `use` together with a function that refuses it.
+  template <class Use>
+  void texts(std::string_view key, Use use) const {
+    const toml::node* at = table_.get(key);
+    if (at == nullptr) return;
+    const toml::array* items = at->as_array();
+    if (items == nullptr) fail(*at, key, "must be a list of texts, [\"...\", \"...\"]");
+    for (const toml::node& item : *items) {
+      const auto value = item.value_exact<std::string>();
+      if (!value) fail(item, key, "must be a list of texts, [\"...\", \"...\"]");
+      use(*value, [&](const std::string& what) { fail(item, key, what); });
+    }
+  }
+
+ private:
+  const std::string& path_;
+  std::string kind_ = {};
+  const toml::table& table_;
+};
+
+listener read_listener(const reader& from) {
+  const std::string address = from.text("address");
+  listener out;
+  try {
+    out = parse_listener(address);
+  } catch (const invalid& error) {
+    from.fail(error.what());
+  }
+  out.anonymous = from.boolean("anonymous");
+  return out;
+}
+
+queue read_queue(const reader& from) {
+  return {.name = from.text("name"), .durable = from.boolean("durable").value_or(true)};
+}
+
+auto_create read_auto_create(const reader& from) {
+  return {.pattern = from.text("pattern"),
+          .create = from.boolean("create").value_or(true),
+          .durable = from.boolean("durable").value_or(true)};
+}
+
+security::user read_user(const reader& from) {
+  security::user out{.name = from.text("name")};
+  from.texts("passwords", [&](const std::string& text, const auto& refuse) {
+    auto record = security::scram_record_of(text);
+    if (!record) refuse("is not a record as `whimbrel hash-password` writes it");
+    const bool twice = std::any_of(out.passwords.begin(), out.passwords.end(),
+                                   [&](const auto& other) { return other.hash == record->hash; });
+    if (twice) refuse("is a second record for " + std::string(mechanism_of(record->hash)));
+    out.passwords.push_back(*std::move(record));
+  });
+  const auto patterns = [&](std::string_view key, std::vector<std::string>& to) {
+    from.texts(key, [&](const std::string& text, const auto&) { to.push_back(text); });
+  };
+  patterns("configure", out.allowed.configure);
+  patterns("send", out.allowed.send);
+  patterns("receive", out.allowed.receive);
+  patterns("manage", out.allowed.manage);
+  if (out.passwords.empty() && out.name != "anonymous") {
+    from.fail("user \"" + out.name +
+              "\" has no `passwords`; make them with `whimbrel hash-password`");
+  }
+  return out;
+}
+
+class file_reader {
+ public:
+  file_reader(settings& to, const std::string& path, const on_set& seen)
+      : to_(to), path_(path), seen_(seen) {}
+
+  void read(const toml::table& root) {
+    for (const auto& [key, value] : root) {
+      const std::string_view name = key.str();
+      if (const setting* row = find_setting(name)) {
+        read_flat(*row, value);
+      } else if (name == "listener") {
+        to_.listeners = read_tables(name, value, {"address", "anonymous"}, read_listener);
+      } else if (name == "queue") {
+        to_.queues = read_tables(name, value, {"name", "durable"}, read_queue);
+        refuse_second(name, value, to_.queues);
+      } else if (name == "user") {
+        to_.users =
+            read_tables(name, value,
+                        {"name", "passwords", "configure", "send", "receive", "manage"}, read_user);
+        refuse_second(name, value, to_.users);
+      } else if (name == "auto-create") {
+        to_.auto_creates =
+            read_tables(name, value, {"pattern", "create", "durable"}, read_auto_create);
+      } else if (name == "exchange") {
+        fail(value, name, "exchanges are not implemented in this version");
+      } else {
+        fail(value, name, "is not a setting" + suggestion(name, known_names()));
+      }
+    }
+  }
+
+ private:
+  [[noreturn]] void fail(const toml::node& at, std::string_view key,
+                         const std::string& what) const {
+    throw invalid(place(at) + ": " + std::string(key) + ": " + what);
+  }
+
+  std::string place(const toml::node& at) const {
+    // An array of tables has no place of its own, so its first table stands for it.
+    const toml::array* tables = at.as_array();
+    const bool has_own = at.source().begin.line != 0 || tables == nullptr || tables->empty();
+    const auto line = has_own ? at.source().begin.line : tables->front().source().begin.line;
+    return path_ + ':' + std::to_string(line);
+  }
+
+  static std::vector<std::string_view> known_names() {
+    std::vector<std::string_view> out(std::begin(table_names), std::end(table_names));
+    for (const setting& row : setting_table) out.push_back(row.name);
+    return out;
+  }
+
+  void read_flat(const setting& row, const toml::node& value) {
+    std::string text;
+    if (const auto given = value.value_exact<std::string>(); given && !is_boolean(row)) {
+      text = *given;
+    } else if (const auto integer = value.value_exact<std::int64_t>(); integer && is_number(row)) {
+      text = std::to_string(*integer);
+    } else if (const auto boolean = value.value_exact<bool>(); boolean && is_boolean(row)) {
+      text = *boolean ? "true" : "false";
+    } else {
+      fail(value, row.name,
+           is_boolean(row)  ? "must be true or false, without quotes"
+           : is_number(row) ? "must be a whole number, or a text with a unit"
+                            : "must be a text in quotes");
+    }
+    try {
+      assign(to_, row, text);
+    } catch (const invalid& error) {
+      fail(value, row.name, error.what());
+    }
+    seen_(row, place(value));
+  }
+
+  template <class T>
+  std::vector<T> read_tables(std::string_view kind, const toml::node& value, key_names known,
+                             T (*read_one)(const reader&)) {
+    const toml::array* tables = value.as_array();
+    if (tables == nullptr || tables->empty() || !tables->is_array_of_tables()) {
+      fail(value, kind, "is a list of tables; write [[" + std::string(kind) + "]]");
+    }
+    std::vector<T> out;
+    for (const toml::node& node : *tables) {
+      out.push_back(read_one(reader(path_, kind, *node.as_table(), known)));
+    }
+    return out;
+  }
+
+  template <class T>
+  void refuse_second(std::string_view kind, const toml::node& value, const std::vector<T>& list) {
+    std::set<std::string_view> names;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (names.insert(list[i].name).second) continue;
+      fail((*value.as_array())[i], kind, "\"" + list[i].name + "\" is declared twice");
+    }
+  }
+
+  settings& to_;
+  const std::string& path_;
+  const on_set& seen_;
+};
+
+}  // namespace
+
+void apply_file(settings& to, const std::string& path, const on_set& seen) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf())) {
+    throw invalid(path + ": cannot be read: " + std::strerror(errno));
+  }
+  try {
+    const toml::table root = toml::parse(text.str(), path);
+    file_reader(to, path, seen).read(root);
+  } catch (const toml::parse_error& error) {
+    throw invalid(path + ':' + std::to_string(error.source().begin.line) + ": " +
+                  std::string(error.description()));
+  }
+}
+
+}  // namespace whimbrel::broker::config
