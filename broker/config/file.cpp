@@ -239,10 +239,12 @@ class file_reader {
 
 void apply_file(settings& to, const std::string& path, const on_set& seen) {
   std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) {
+  in.peek();  // a directory opens, and fails here
+  if (!in.is_open() || in.bad()) {
     throw invalid(path + ": cannot be read: " + std::strerror(errno));
   }
+  std::ostringstream text;
+  text << in.rdbuf();
   try {
     const toml::table root = toml::parse(text.str(), path);
     file_reader(to, path, seen).read(root);

@@ -22,7 +22,7 @@ authenticator::~authenticator() {
 bool authenticator::submit(std::string user, std::string password, std::function<void(bool)> done) {
   {
     const std::lock_guard lock(mutex_);
-    if (waiting_.size() >= depth_max_) return false;
+    if (stopping_ || waiting_.size() >= depth_max_) return false;
     waiting_.push_back({std::move(user), std::move(password), std::move(done)});
   }
   changed_.notify_one();

@@ -30,7 +30,8 @@ class authenticator {
   authenticator(const authenticator&) = delete;
   authenticator& operator=(const authenticator&) = delete;
 
-  /// False, and nothing happens, when the queue is full: refuse the login as a temporary failure.
+  /// False, and nothing happens, when the queue is full or the end has begun: refuse the login as
+  /// a temporary failure.
   [[nodiscard]] bool submit(std::string user, std::string password, std::function<void(bool)> done);
 
  private:
