@@ -60,7 +60,7 @@ struct event {
   std::span<const std::byte> tag = {};      // transfer, on its first piece
   std::span<const std::byte> payload = {};  // transfer
   std::span<const std::byte> state = {};    // transfer, outcome: encoded delivery-state, or empty
-  spec::state_kind state_kind = spec::state_kind::none;
+  spec::fast::state_kind state_kind = spec::fast::state_kind::none;
 
   const spec::open* open = nullptr;
   const spec::attach* attach = nullptr;
