@@ -30,4 +30,7 @@ namespace whimbrel::amqp::codec {
 bool is_utf8(std::string_view text);
 bool is_ascii(std::string_view text);
 
+/// Whether `c` is a Unicode character: in range, and no surrogate.
+bool is_scalar_value(std::uint32_t c);
+
 }  // namespace whimbrel::amqp::codec

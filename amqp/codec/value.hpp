@@ -273,6 +273,14 @@ class value {
     return std::nullopt;
   }
 
+  /// The held T, moved out.
+  template <amqp_type T>
+  T take() && {
+    T* held = std::get_if<T>(&held_);
+    AMQP_ASSERT(held != nullptr);
+    return std::move(*held);
+  }
+
   /// The characters of a string or symbol.
   std::optional<std::string> text() const;
   /// Any of the eight integer types, if the number fits.
@@ -305,8 +313,9 @@ std::string to_text(const map& v);
 /// The value whose octets are these; they have passed `check_value`.
 value value_of_checked(std::span<const std::byte> octets);
 
-/// Moves past the first of `items`, which have passed `check_value`.
-void drop_first(std::span<const std::byte>& items);
+/// The first of `items`, all of which have passed `check_value`. Looks at sizes alone: values that
+/// we put together ourselves may be nested deeper than a peer's.
+std::span<const std::byte> first_of_checked(std::span<const std::byte> items);
 
 template <class T>
 std::optional<T> map::get(std::string_view name) const {
