@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// A queue's door: what links ask of it, and what the shard tells it.
+#include "broker/core/queue.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "amqp/base/assert.hpp"
+#include "broker/core/shard.hpp"
+
+namespace whimbrel::broker::core {
+
+queue::queue(shard& home, queue_ref self, queue_settings settings)
+    : home_(home), self_(self), settings_(std::move(settings)) {}
+
+queue::~queue() {
+  for (sequence at = ring_.next_present(ring_.first()); at < ring_.end();
+       at = ring_.next_present(at + 1)) {
+    set_resident(*ring_.find(at), false);
+  }
+}
+
+void queue::on_letter(letter&& l) {
+  switch (l.kind) {
+    case letter_kind::put: return put(std::move(l));
+    case letter_kind::grant: return grant(l);
+    case letter_kind::settle: return settle(std::move(l));
+    case letter_kind::subscribe: return subscribe(l);
+    case letter_kind::unsubscribe: return unsubscribe(l.link);
+    case letter_kind::add_producer: {
+      producers_.push_back(l.link);
+      return home_.send_gate(l.link);
+    }
+    case letter_kind::remove_producer: {
+      std::erase(producers_, l.link);
+      return;
+    }
+    default: AMQP_ASSERT(!"a letter for a link came to a queue");
+  }
+}
+
+void queue::put(letter&& l) {
+  ++counters_.in;
+  const sequence at = ring_.end();
+  stub& s = ring_.push_back();
+  s.body = std::move(l.message);
+  s.at = place::available;
+  ++depth_;
+  set_resident(s, true);
+  const auto& header = s.body->header();
+  if (header.ttl) {
+    s.expires_ms = home_.run_on().wall_ms() + *header.ttl;
+    expiry_.emplace(s.expires_ms, at);
+  }
+  const link_ref producer = l.has(letter_flag::presettled) ? link_ref{} : l.link;
+  if (header.durable && settings_.durable) {
+    s.stored = true;
+    storage::put change{{settings_.id, at}, s.body, {}, s.body->format(), 0, s.expires_ms};
+    s.in_batch = home_.commits().put(std::move(change), self_, producer, l.id);
+    if (open_from_ == no_sequence) open_from_ = at;
+  } else if (producer) {
+    home_.send_verdict(producer, l.id, outcome::accepted);
+  }
+  dispatch();
+}
+
+void queue::restore(const storage::recovered_entry& entry) {
+  ring_.skip_to(entry.key.at);
+  stub& s = ring_.push_back();
+  s.at = place::available;
+  s.stored = true;
+  s.acquired = true;  // whether somebody had it before the crash, we cannot know [3.2.1]
+  s.failed = entry.delivery_count;
+  s.expires_ms = entry.expires_ms;
+  if (s.expires_ms != 0) expiry_.emplace(s.expires_ms, entry.key.at);
+  ++depth_;
+  durable_to_ = entry.key.at;
+  if (depth_ == 1) cursor_ = entry.key.at;
+}
+
+void queue::subscribe(const letter& l) {
+  slot s = 0;
+  if (free_consumers_.empty()) {
+    s = static_cast<slot>(consumers_.size());
+    consumers_.emplace_back();
+  } else {
+    s = free_consumers_.back();
+    free_consumers_.pop_back();
+  }
+  consumer& c = consumers_[s] = consumer{};
+  c.used = true;
+  c.link = l.link;
+  c.browsing = l.has(letter_flag::copy);
+  c.cursor = ring_.first();
+  by_link_[l.link] = s;
+  if (c.browsing) browsers_.push_back(s);
+  unpark();
+}
+
+void queue::grant(const letter& l) {
+  const auto found = by_link_.find(l.link);
+  if (found == by_link_.end()) return;
+  consumer& c = consumers_[found->second];
+  c.limit = l.count;
+  const bool drain = l.has(letter_flag::drain);
+  if (drain != c.draining) drain ? ++draining_ : --draining_;
+  c.draining = drain;
+  if (!parked_.empty()) unpark();
+  if (!c.browsing) make_ready(found->second);
+  dispatch();
+}
+
+void queue::unsubscribe(link_ref link) {
+  const auto found = by_link_.find(link);
+  if (found == by_link_.end()) return;
+  const slot s = found->second;
+  consumer& c = consumers_[s];
+  if (c.draining) --draining_;
+  c.draining = false;
+  c.closing = true;
+  c.limit = c.delivered;
+  if (c.browsing) std::erase(browsers_, s);
+  if (c.held == 0) forget(c, s);
+  if (!parked_.empty()) {
+    unpark();
+    dispatch();
+  }
+}
+
+void queue::forget(consumer& c, slot s) {
+  by_link_.erase(c.link);
+  if (c.ready) std::erase(ready_, s);
+  c = consumer{};
+  free_consumers_.push_back(s);
+}
+
+void queue::on_durable(sequence last) {
+  const sequence from = std::max(durable_to_ + 1, ring_.first());
+  durable_to_ = std::max(durable_to_, last);
+  if (!home_.memory_is_tight()) return;
+  // What has just become safe may leave memory, unless consumers are about to reach it.
+  constexpr sequence kept_ahead = 1024;
+  for (sequence at = ring_.next_present(std::max(from, cursor_ + kept_ahead)); at <= last;
+       at = ring_.next_present(at + 1)) {
+    stub& s = *ring_.find(at);
+    if (s.stored && s.at == place::available && s.body) {
+      set_resident(s, false);
+      s.body.reset();
+    }
+  }
+}
+
+void queue::on_submitted() { open_from_ = no_sequence; }
+
+void queue::on_gate() {
+  for (const link_ref& p : producers_) home_.send_gate(p);
+}
+
+void queue::drop_expired() {
+  const std::int64_t now = home_.run_on().wall_ms();
+  bool dropped = false;
+  while (!expiry_.empty() && expiry_.top().first <= now) {
+    const sequence at = expiry_.top().second;
+    expiry_.pop();
+    stub* s = ring_.find(at);
+    // One that is held is looked at again when it comes back.
+    if (s == nullptr || s->at != place::available || s->expires_ms == 0) continue;
+    bool wrote = false;
+    ++counters_.expired;
+    discard(at, *s, wrote);
+    dropped = true;
+  }
+  if (dropped) finish_drains();
+}
+
+bool queue::begin_withdraw(sequence at) {
+  stub* s = ring_.find(at);
+  if (s == nullptr || s->at != place::available || s->acquired) return false;
+  s->at = place::withdrawing;
+  return true;
+}
+
+void queue::end_withdraw(sequence at, bool gone) {
+  stub* s = ring_.find(at);
+  if (s == nullptr || s->at != place::withdrawing) return;
+  if (gone) return erase(at, *s);
+  s->at = place::available;
+  give_back(at, *s);
+  dispatch();
+}
+
+void queue::close(std::string_view condition, const std::string& description) {
+  const auto tell = [&](link_ref link) {
+    letter l;
+    l.kind = letter_kind::detached;
+    l.link = link;
+    l.queue = self_;
+    l.detail = std::make_unique<letter_detail>();
+    l.detail->condition = condition;
+    l.detail->description = description;
+    home_.send(std::move(l));
+  };
+  for (const consumer& c : consumers_) {
+    if (c.used && !c.closing) tell(c.link);
+  }
+  for (const link_ref& p : producers_) tell(p);
+}
+
+void queue::check_invariants() const {
+  auto& ring = const_cast<stub_ring&>(ring_);
+  std::size_t depth = 0;
+  std::vector<std::uint32_t> held(consumers_.size(), 0);
+  for (sequence at = ring.next_present(ring.first()); at < ring.end();
+       at = ring.next_present(at + 1)) {
+    const stub& s = *ring.find(at);
+    if (s.at == place::gone) continue;
+    ++depth;
+    if (s.at == place::held) ++held[s.holder];
+    if (s.at == place::available && at < cursor_) {
+      AMQP_ASSERT(s.returned || std::find(parked_.begin(), parked_.end(), at) != parked_.end());
+    }
+    if (!s.stored) AMQP_ASSERT(s.body != nullptr);
+  }
+  AMQP_ASSERT(depth == depth_);
+  for (std::size_t i = 0; i < consumers_.size(); ++i) AMQP_ASSERT(held[i] == consumers_[i].held);
+}
+
+}  // namespace whimbrel::broker::core

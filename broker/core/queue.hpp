@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// One queue: the messages of a node, in arrival order, and who may have them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "broker/core/ids.hpp"
+#include "broker/core/letter.hpp"
+#include "broker/core/stub.hpp"
+#include "storage/store.hpp"
+
+namespace whimbrel::broker::core {
+
+class shard;
+
+struct queue_settings {
+  std::string name = {};
+  storage::queue_id id{};
+  bool durable = true;     // keeps its definition, and its durable messages in the store
+  bool temporary = false;  // memory only, gone with the link that asked for it
+};
+
+struct queue_counters {
+  std::uint64_t in = 0;         // messages that came
+  std::uint64_t out = 0;        // deliveries
+  std::uint64_t accepted = 0;
+  std::uint64_t rejected = 0;   // dropped as rejected or undeliverable
+  std::uint64_t expired = 0;
+  std::uint64_t lost = 0;       // found unreadable in the store
+};
+
+/// Belongs to one worker's shard and is only ever touched from it; everybody else writes letters.
+///
+/// Order    per producer, always: a released message returns to its place. One holder a message.
+/// Fairness consumers with credit take turns, one message each.
+/// Memory   a stub a message; the body too, unless the budget made it leave (durable ones only),
+///          in which case it is read back in ranges before consumers reach it.
+///
+/// Invariants (check_invariants)
+///   1. An available message is at or after `cursor_`, or in the heap of returned ones, or parked.
+///   2. `depth()` counts what is not gone.
+///   3. A consumer's `held` is the number of stubs that name it as holder.
+class queue {
+ public:
+  queue(shard& home, queue_ref self, queue_settings settings);
+  ~queue();
+
+  /// put, subscribe, grant, settle, unsubscribe, add_producer, remove_producer.
+  void on_letter(letter&& l);
+
+  /// A message found in the store at start, in ascending order.
+  void restore(const storage::recovered_entry& entry);
+
+  // --- told by the shard ---
+  void on_durable(sequence last);           // every put up to `last` is safe
+  void on_submitted();                      // the open batch has left
+  void on_read(std::vector<storage::read_item> items, bool failed);
+  void on_gate();                           // whether producers may be given credit has changed
+  void drop_expired();
+  [[nodiscard]] bool begin_withdraw(sequence at);  // true: nobody has it, and nobody will
+  void end_withdraw(sequence at, bool gone);
+  /// Lets go of everything: consumers and producers are told `detached` with this condition.
+  void close(std::string_view condition, const std::string& description);
+
+  [[nodiscard]] const queue_settings& settings() const { return settings_; }
+  [[nodiscard]] queue_ref ref() const { return self_; }
+  [[nodiscard]] std::size_t depth() const { return depth_; }
+  [[nodiscard]] std::size_t consumer_count() const { return by_link_.size(); }
+  [[nodiscard]] bool has_expiring() const { return !expiry_.empty(); }
+  [[nodiscard]] const queue_counters& counters() const { return counters_; }
+  void check_invariants() const;
+
+ private:
+  struct consumer {
+    link_ref link{};
+    std::uint32_t delivered = 0;  // deliveries so far; wraps
+    std::uint32_t limit = 0;      // may become this many
+    std::uint32_t held = 0;
+    sequence cursor = 0;          // browsers: next to look at
+    bool browsing = false;
+    bool draining = false;
+    bool ready = false;           // stands in ready_
+    bool closing = false;         // unsubscribed; waits for what it still holds
+    bool used = false;
+
+    [[nodiscard]] std::uint32_t credit() const {
+      const auto left = static_cast<std::int32_t>(limit - delivered);
+      return left > 0 ? static_cast<std::uint32_t>(left) : 0;
+    }
+  };
+  using slot = std::uint32_t;
+
+  void put(letter&& l);
+  void subscribe(const letter& l);
+  void grant(const letter& l);
+  void settle(letter&& l);
+  void unsubscribe(link_ref link);
+
+  // queue_delivery.cpp: who gets what
+  void dispatch();
+  void dispatch_browsers();
+  void browse(consumer& c);
+  void finish_drains();
+  [[nodiscard]] std::optional<sequence> next_available();
+  [[nodiscard]] std::optional<slot> pick(sequence at, const stub& s);
+  [[nodiscard]] bool is_excluded(sequence at, link_ref link) const;
+  void take(sequence at, stub& s);
+  void deliver(slot to, sequence at, stub& s);
+  void send_delivery(const consumer& c, sequence at, const stub& s, bool first_acquirer);
+  void make_ready(slot s);
+  void unpark();
+  [[nodiscard]] bool has_body(sequence at, const stub& s);
+  void request_read(sequence from);
+
+  // queue_settle.cpp: what becomes of it
+  void settle_one(const letter& l, sequence at, stub& s, bool& wrote);
+  void discard(sequence at, stub& s, bool& wrote);
+  void give_back(sequence at, stub& s);
+  void apply_modified(const letter& l, sequence at, stub& s, bool& wrote);
+  void erase(sequence at, stub& s);
+  void forget(consumer& c, slot s);
+  [[nodiscard]] bool is_in_open_batch(sequence at, const stub& s) const;
+  void set_resident(stub& s, bool resident);
+
+  shard& home_;
+  queue_ref self_;
+  queue_settings settings_;
+  stub_ring ring_;
+  std::size_t depth_ = 0;
+  sequence cursor_ = 1;               // never given out from here on
+  std::vector<sequence> returned_;    // min-heap of released messages, all before cursor_
+  std::vector<sequence> parked_;      // available, but undeliverable for all who have credit
+  sequence open_from_ = no_sequence;  // first put of ours in the open batch
+  sequence durable_to_ = 0;           // puts up to here are safe
+  std::vector<consumer> consumers_;
+  std::vector<slot> free_consumers_;
+  boost::unordered_flat_map<link_ref, slot, slot_hash> by_link_;
+  std::deque<slot> ready_;            // consumers with credit, in turn
+  std::vector<slot> browsers_;
+  std::vector<link_ref> producers_;
+  boost::unordered_flat_map<sequence, std::vector<link_ref>> excluded_;
+  std::priority_queue<std::pair<std::int64_t, sequence>,
+                      std::vector<std::pair<std::int64_t, sequence>>, std::greater<>>
+      expiry_;
+  std::size_t draining_ = 0;          // consumers that wait for `drained`
+  bool reading_ = false;
+  sequence reading_from_ = 0;
+  queue_counters counters_;
+
+  static constexpr sequence no_sequence = ~sequence{0};
+};
+
+}  // namespace whimbrel::broker::core

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which message goes to which consumer.
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "broker/core/queue.hpp"
+#include "broker/core/shard.hpp"
+
+namespace whimbrel::broker::core {
+
+/// Gives out what can be given out. Stops at a body that has to be read first.
+void queue::dispatch() {
+  while (!ready_.empty()) {
+    const auto at = next_available();
+    if (!at) break;
+    stub& s = *ring_.find(*at);
+    if (s.expires_ms != 0 && s.expires_ms <= home_.run_on().wall_ms()) {
+      bool wrote = false;
+      ++counters_.expired;
+      take(*at, s);
+      discard(*at, s, wrote);
+      continue;
+    }
+    if (!has_body(*at, s)) break;
+    const auto to = pick(*at, s);
+    if (!to) {
+      if (ready_.empty()) break;
+      take(*at, s);
+      parked_.push_back(*at);
+      continue;
+    }
+    take(*at, s);
+    deliver(*to, *at, s);
+  }
+  if (!browsers_.empty()) dispatch_browsers();
+  if (draining_ > 0) finish_drains();
+}
+
+std::optional<sequence> queue::next_available() {
+  while (!returned_.empty()) {
+    const sequence at = returned_.front();
+    const stub* s = ring_.find(at);
+    if (s != nullptr && s->at == place::available && s->returned) return at;
+    std::pop_heap(returned_.begin(), returned_.end(), std::greater<>{});
+    returned_.pop_back();
+  }
+  cursor_ = std::max(cursor_, ring_.first());
+  while (cursor_ < ring_.end()) {
+    const stub* s = ring_.find(cursor_);
+    if (s == nullptr) {
+      cursor_ = ring_.next_present(cursor_);
+      continue;
+    }
+    if (s->at == place::available) return cursor_;
+    ++cursor_;
+  }
+  return std::nullopt;
+}
+
+/// The message at `at`, which next_available named, leaves the line of those that wait.
+void queue::take(sequence at, stub& s) {
+  if (s.returned) {
+    std::pop_heap(returned_.begin(), returned_.end(), std::greater<>{});
+    returned_.pop_back();
+    s.returned = false;
+  } else {
+    cursor_ = at + 1;
+  }
+}
+
+/// The next consumer in turn that may have this message. Leaves the others where they stand.
+std::optional<queue::slot> queue::pick(sequence at, const stub& s) {
+  for (std::size_t i = 0; i < ready_.size();) {
+    const slot candidate = ready_[i];
+    consumer& c = consumers_[candidate];
+    if (c.credit() == 0) {
+      c.ready = false;
+      ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(i));
+      continue;
+    }
+    if (s.excluded && is_excluded(at, c.link)) {
+      ++i;
+      continue;
+    }
+    ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(i));
+    c.ready = false;
+    return candidate;
+  }
+  return std::nullopt;
+}
+
+bool queue::is_excluded(sequence at, link_ref link) const {
+  const auto found = excluded_.find(at);
+  return found != excluded_.end() &&
+         std::find(found->second.begin(), found->second.end(), link) != found->second.end();
+}
+
+void queue::deliver(slot to, sequence at, stub& s) {
+  consumer& c = consumers_[to];
+  const bool first = !s.acquired;
+  s.at = place::held;
+  s.holder = to;
+  s.acquired = true;
+  ++c.held;
+  ++c.delivered;
+  make_ready(to);
+  // Sending may come back here with a settlement: nothing below may rely on `s` or `c`.
+  send_delivery(c, at, s, first);
+}
+
+void queue::send_delivery(const consumer& c, sequence at, const stub& s, bool first_acquirer) {
+  ++counters_.out;
+  letter l;
+  l.kind = letter_kind::deliver;
+  l.flags = first_acquirer ? letter_flag::first_acquirer : std::uint8_t{0};
+  l.count = s.failed;
+  l.link = c.link;
+  l.queue = self_;
+  l.first = at;
+  l.message = s.body;
+  l.expires_ms = s.expires_ms;
+  home_.send(std::move(l));
+}
+
+void queue::make_ready(slot s) {
+  consumer& c = consumers_[s];
+  if (c.ready || c.closing || c.credit() == 0) return;
+  c.ready = true;
+  ready_.push_back(s);
+}
+
+void queue::unpark() {
+  for (const sequence at : parked_) {
+    stub* s = ring_.find(at);
+    if (s != nullptr && s->at == place::available) give_back(at, *s);
+  }
+  parked_.clear();
+}
+
+bool queue::has_body(sequence at, const stub& s) {
+  if (s.body) return true;
+  if (!reading_) request_read(at);
+  return false;
+}
+
+void queue::request_read(sequence from) {
+  constexpr std::size_t read_octets = 512 * 1024;
+  reading_ = true;
+  reading_from_ = from;
+  home_.read(self_, settings_.id, from, read_octets);
+}
+
+void queue::on_read(std::vector<storage::read_item> items, bool failed) {
+  reading_ = false;
+  bool found = false;
+  for (storage::read_item& item : items) {
+    stub* s = ring_.find(item.key.at);
+    found = found || item.key.at == reading_from_;
+    if (s == nullptr || s->at == place::gone || s->body) continue;
+    auto made = item.body ? make_message(item.body->octets())
+                          : amqp::decoded<message_ptr>(amqp::decode_error{});
+    if (made.has_value()) {
+      s->body = *std::move(made);
+      set_resident(*s, true);
+      continue;
+    }
+    home_.report_unreadable(settings_.name, item.key.at);
+    ++counters_.lost;
+    bool wrote = false;
+    if (s->at == place::available) discard(item.key.at, *s, wrote);
+  }
+  stub* s = ring_.find(reading_from_);
+  if (!found && !failed && s != nullptr && s->at == place::available && !s->body) {
+    home_.report_unreadable(settings_.name, reading_from_);
+    ++counters_.lost;
+    bool wrote = false;
+    discard(reading_from_, *s, wrote);
+  }
+  if (!failed) dispatch();
+}
+
+void queue::dispatch_browsers() {
+  for (std::size_t i = 0; i < browsers_.size(); ++i) browse(consumers_[browsers_[i]]);
+}
+
+/// A browser sees what is available, in order, and stays for what comes.
+void queue::browse(consumer& c) {
+  while (c.credit() > 0) {
+    c.cursor = ring_.next_present(std::max(c.cursor, ring_.first()));
+    if (c.cursor >= ring_.end()) return;
+    const stub& s = *ring_.find(c.cursor);
+    if (s.at != place::available) {
+      ++c.cursor;
+      continue;
+    }
+    if (!has_body(c.cursor, s)) return;
+    ++c.delivered;
+    const sequence at = c.cursor++;
+    send_delivery(c, at, s, false);
+  }
+}
+
+/// Whoever drains and could be given nothing more is told so. [2.6.7]
+void queue::finish_drains() {
+  if (draining_ == 0 || reading_) return;
+  for (consumer& c : consumers_) {
+    if (!c.used || !c.draining) continue;
+    if (c.browsing && c.credit() > 0 && c.cursor < ring_.end()) continue;
+    if (!c.browsing && c.credit() > 0 && !ready_.empty() && next_available()) continue;
+    c.draining = false;
+    --draining_;
+    c.limit = c.delivered;
+    letter l;
+    l.kind = letter_kind::drained;
+    l.link = c.link;
+    l.count = c.delivered;
+    home_.send(std::move(l));
+  }
+}
+
+}  // namespace whimbrel::broker::core

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// What becomes of messages that were given out, and what the store is told of it. [3.4]
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "broker/core/queue.hpp"
+#include "broker/core/shard.hpp"
+
+namespace whimbrel::broker::core {
+
+void queue::settle(letter&& l) {
+  bool wrote = false;
+  const auto found = by_link_.find(l.link);
+  if (found != by_link_.end()) {
+    const slot holder = found->second;
+    for (sequence at = l.first; at <= l.last; ++at) {
+      stub* s = ring_.find(at);
+      if (s == nullptr || s->at != place::held || s->holder != holder) continue;
+      --consumers_[holder].held;
+      settle_one(l, at, *s, wrote);
+    }
+    consumer& c = consumers_[holder];
+    if (c.closing && c.held == 0) forget(c, holder);
+  }
+  if (l.has(letter_flag::answer)) {
+    const auto count = static_cast<std::uint32_t>(l.last - l.first + 1);
+    // Told only when the removal is durable; at once if nothing had to be written.
+    if (wrote) home_.commits().answer(l.link, l.id, count, l.outcome);
+    else home_.send_answer(l.link, l.id, count, l.outcome);
+  }
+  if (l.outcome != outcome::accepted) dispatch();
+  else if (draining_ > 0) finish_drains();
+}
+
+void queue::settle_one(const letter& l, sequence at, stub& s, bool& wrote) {
+  s.at = place::available;
+  switch (l.outcome) {
+    case outcome::accepted:
+      ++counters_.accepted;
+      return discard(at, s, wrote);
+    case outcome::rejected:
+      ++counters_.rejected;
+      return discard(at, s, wrote);
+    case outcome::released: return give_back(at, s);
+    case outcome::modified: return apply_modified(l, at, s, wrote);
+  }
+}
+
+/// The message goes for good, from the store too.
+void queue::discard(sequence at, stub& s, bool& wrote) {
+  if (s.stored) {
+    if (is_in_open_batch(at, s)) {
+      home_.commits().cancel(s.in_batch);
+    } else {
+      home_.commits().settle(settings_.id, at, at);
+      wrote = true;
+    }
+  }
+  erase(at, s);
+}
+
+void queue::apply_modified(const letter& l, sequence at, stub& s, bool& wrote) {
+  if (l.has(letter_flag::failed)) {
+    ++s.failed;
+    if (s.stored && is_in_open_batch(at, s)) {
+      home_.commits().recount_in_batch(s.in_batch, s.failed);
+      wrote = true;
+    } else if (s.stored) {
+      home_.commits().recount(settings_.id, at, s.failed);
+      wrote = true;
+    }
+  }
+  if (l.detail && l.detail->annotations && s.body) {
+    set_resident(s, false);
+    s.body = annotate(*s.body, *l.detail->annotations);
+    set_resident(s, true);
+  }
+  if (l.has(letter_flag::undeliverable)) {
+    excluded_[at].push_back(l.link);
+    s.excluded = true;
+  }
+  give_back(at, s);
+}
+
+/// Back to its place in the order, unless its time is up.
+void queue::give_back(sequence at, stub& s) {
+  if (s.expires_ms != 0 && s.expires_ms <= home_.run_on().wall_ms()) {
+    bool wrote = false;
+    ++counters_.expired;
+    return discard(at, s, wrote);
+  }
+  if (at >= cursor_ || s.returned) return;
+  s.returned = true;
+  returned_.push_back(at);
+  std::push_heap(returned_.begin(), returned_.end(), std::greater<>{});
+}
+
+void queue::erase(sequence at, stub& s) {
+  if (s.excluded) excluded_.erase(at);
+  set_resident(s, false);
+  --depth_;
+  ring_.erase(at);
+}
+
+bool queue::is_in_open_batch(sequence at, const stub& s) const {
+  return s.stored && at >= open_from_;
+}
+
+void queue::set_resident(stub& s, bool resident) {
+  if (s.counted == resident || !s.body) return;
+  s.counted = resident;
+  const auto octets = static_cast<std::int64_t>(s.body->footprint());
+  home_.add_resident(resident ? octets : -octets);
+}
+
+}  // namespace whimbrel::broker::core
