@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Events of one connection: login, open, links coming and going.
+#include "broker/protocol/connection_handler.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "amqp/engine/session.hpp"
+#include "amqp/sasl/plain.hpp"
+#include "amqp/spec/conditions.hpp"
+#include "broker/protocol/incoming_link.hpp"
+#include "broker/protocol/outgoing_link.hpp"
+#include "broker/protocol/states.hpp"
+
+namespace whimbrel::broker::protocol {
+
+namespace engine = amqp::engine;
+namespace conditions = amqp::spec::conditions;
+using engine::event_kind;
+
+connection_handler::connection_handler(context& with, engine::connection& eng, peer who,
+                                       std::function<void()> want_flush)
+    : with_(with),
+      engine_(eng),
+      who_(std::move(who)),
+      want_flush_(std::move(want_flush)),
+      allowed_(&with.users.anonymous()) {}
+
+connection_handler::~connection_handler() {
+  *alive_ = false;
+  for (auto& link : links_) link->on_gone(departure::connection_lost);
+}
+
+void connection_handler::on_events() {
+  while (const engine::event* e = engine_.poll_event()) on_event(*e);
+  for (outgoing_link* link : settling_) link->flush_settlements();
+  settling_.clear();
+  want_flush_();
+}
+
+void connection_handler::on_output_written() {
+  const auto written = std::exchange(presettled_, {});
+  for (outgoing_link* link : written) link->on_written();
+}
+
+void connection_handler::settle_soon(outgoing_link& link) { settling_.push_back(&link); }
+
+void connection_handler::report_written(outgoing_link& link) { presettled_.push_back(&link); }
+
+void connection_handler::on_event(const engine::event& e) {
+  switch (e.kind) {
+    case event_kind::transfer:
+      return static_cast<incoming_link*>(e.on_receiver->context)->on_transfer(e);
+    case event_kind::outcome:
+      return static_cast<outgoing_link*>(e.on_sender->context)->on_outcome(e);
+    case event_kind::sender_ready:
+      if (auto* link = static_cast<outgoing_link*>(e.on_sender->context)) link->on_ready();
+      return;
+    case event_kind::sasl_init: return on_sasl_init(e);
+    case event_kind::opened: return on_opened(e);
+    case event_kind::link_attached: return on_attached(e);
+    case event_kind::link_detached: return on_detached(e);
+    case event_kind::session_ended: return on_session_ended(e);
+    case event_kind::connection_closed: return on_closed(e);
+    case event_kind::sasl_response:  // no mechanism of ours has a second step
+      return engine_.sasl_outcome(amqp::spec::sasl_code::auth);
+    case event_kind::authenticated:
+    case event_kind::session_begun:
+    case event_kind::drained:
+    case event_kind::settled: return;
+  }
+}
+
+// --- login -----------------------------------------------------------------------------------
+
+void connection_handler::on_sasl_init(const engine::event& e) {
+  const auto& mechanism = e.sasl_init->mechanism;
+  if (mechanism == "ANONYMOUS" && who_.anonymous_allowed) {
+    return engine_.sasl_outcome(amqp::spec::sasl_code::ok);
+  }
+  if (mechanism == "PLAIN" && e.sasl_init->initial_response) {
+    return check_plain(e.sasl_init->initial_response->octets);
+  }
+  on_verdict(false);
+}
+
+void connection_handler::check_plain(std::span<const std::byte> response) {
+  const auto login = amqp::sasl::parse_plain(response);
+  // Nobody acts for somebody else here: an authorisation identity must be the login's own.
+  if (!login || (!login->authzid.empty() && login->authzid != login->authcid)) {
+    return on_verdict(false);
+  }
+  user_claimed_ = login->authcid;
+  const auto tell = [this, alive = alive_](bool good) {
+    with_.post_from_anywhere([this, alive, good] {
+      if (!*alive) return;
+      on_verdict(good);
+      want_flush_();
+    });
+  };
+  if (with_.logins.submit(user_claimed_, std::string(login->passwd), tell)) return;
+  with_.log.warning("too many logins at a time", {{"peer", who_.address}});
+  engine_.sasl_outcome(amqp::spec::sasl_code::sys_temp);
+}
+
+/// A failed login is answered late, so that guessing is slow. (attack A9)
+void connection_handler::on_verdict(bool good) {
+  if (good) {
+    user_ = std::exchange(user_claimed_, {});
+    const security::user* user = with_.users.find(user_);
+    if (user != nullptr) allowed_ = &user->allowed;
+    return engine_.sasl_outcome(amqp::spec::sasl_code::ok);
+  }
+  with_.log.warning("login refused", {{"peer", who_.address}, {"user", user_claimed_}});
+  with_.home.run_on().after(with_.settings.failed_login_delay, [this, alive = alive_] {
+    if (!*alive) return;
+    engine_.sasl_outcome(amqp::spec::sasl_code::auth);
+    want_flush_();
+  });
+}
+
+void connection_handler::on_opened(const engine::event& e) {
+  with_.log.info("connection opened", {{"peer", who_.address},
+                                       {"container", e.open->container_id},
+                                       {"user", user_.empty() ? "anonymous" : user_}});
+  engine_.open();
+}
+
+// --- links -----------------------------------------------------------------------------------
+
+void connection_handler::on_attached(const engine::event& e) {
+  std::unique_ptr<link_base> made;
+  if (e.on_link->is_sender()) {
+    made = std::make_unique<outgoing_link>(*this, with_, static_cast<engine::sender&>(*e.on_link));
+  } else {
+    made =
+        std::make_unique<incoming_link>(*this, with_, static_cast<engine::receiver&>(*e.on_link));
+  }
+  link_base& link = *made;
+  links_.push_back(std::move(made));
+  if (e.on_link->is_sender()) static_cast<outgoing_link&>(link).start(*e.attach);
+  else static_cast<incoming_link&>(link).start(*e.attach);
+}
+
+void connection_handler::on_detached(const engine::event& e) {
+  engine::link& wire = *e.on_link;
+  const bool closed = e.closed;
+  drop(wire, departure::detached);
+  // Nothing of a terminus outlives its link here, so each detach is answered by a closing one:
+  // the peer learns that there is nothing to resume. [2.6.6]
+  wire.detach(closed);
+}
+
+void connection_handler::on_session_ended(const engine::event& e) {
+  for (std::size_t i = links_.size(); i-- > 0;) {
+    if (&links_[i]->wire().on() == e.on_session) drop(links_[i]->wire(), departure::session_ended);
+  }
+}
+
+void connection_handler::on_closed(const engine::event& e) {
+  while (!links_.empty()) drop(links_.back()->wire(), departure::connection_lost);
+  const std::string why = e.error == nullptr
+                              ? std::string("no error")
+                              : e.error->condition.text + ": " + e.error->description.value_or("");
+  with_.log.info("connection closed",
+                 {{"peer", who_.address}, {"by", e.by_us ? "us" : "peer"}, {"why", why}});
+}
+
+void connection_handler::drop(engine::link& wire, departure why) {
+  auto* link = static_cast<link_base*>(wire.context);
+  if (link == nullptr) return;
+  link->on_gone(why);
+  wire.context = nullptr;
+  forget(*link);
+}
+
+void connection_handler::forget(const link_base& link) {
+  std::erase(settling_, &link);
+  std::erase(presettled_, &link);
+  const auto found = std::find_if(links_.begin(), links_.end(),
+                                  [&](const auto& l) { return l.get() == &link; });
+  if (found == links_.end()) return;
+  std::swap(*found, links_.back());
+  links_.pop_back();
+}
+
+void connection_handler::shut_down(std::string_view condition, std::string description) {
+  engine_.close(make_error(condition, std::move(description)));
+  want_flush_();
+}
+
+}  // namespace whimbrel::broker::protocol

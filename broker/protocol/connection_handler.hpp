@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection as the broker sees it: who came, and the links they have. Turns the engine's
+// events into letters and verbs.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "amqp/engine/connection.hpp"
+#include "broker/protocol/context.hpp"
+#include "broker/protocol/link_base.hpp"
+
+namespace whimbrel::broker::protocol {
+
+class outgoing_link;
+
+/// Belongs to one worker, like the engine it answers. The driver calls `on_events` whenever the
+/// engine may have something to tell, and `on_output_written` when the kernel has taken all there
+/// was; `want_flush` asks the driver to write at the end of this turn.
+class connection_handler {
+ public:
+  struct peer {
+    std::uint64_t id = 0;     // unique in this process
+    std::string address = {};  // for the log
+    bool anonymous_allowed = false;
+  };
+
+  connection_handler(context& with, amqp::engine::connection& engine, peer who,
+                     std::function<void()> want_flush);
+  ~connection_handler();
+  connection_handler(const connection_handler&) = delete;
+  connection_handler& operator=(const connection_handler&) = delete;
+
+  void on_events();
+  void on_output_written();
+  /// Says goodbye: amqp:connection:forced, so that clients reconnect. [2.4.3]
+  void shut_down(std::string_view condition, std::string description);
+
+  [[nodiscard]] std::uint64_t id() const { return who_.id; }
+  [[nodiscard]] const security::permissions& allowed() const { return *allowed_; }
+  void want_flush() { want_flush_(); }
+
+  /// An outgoing link has settlements to hand to its queue before this turn is over.
+  void settle_soon(outgoing_link& link);
+  /// An outgoing link has pre-settled deliveries that count as sent once output is written.
+  void report_written(outgoing_link& link);
+
+ private:
+  void on_event(const amqp::engine::event& e);
+  void on_sasl_init(const amqp::engine::event& e);
+  void check_plain(std::span<const std::byte> response);
+  void on_verdict(bool good);
+  void on_opened(const amqp::engine::event& e);
+  void on_attached(const amqp::engine::event& e);
+  void on_detached(const amqp::engine::event& e);
+  void on_session_ended(const amqp::engine::event& e);
+  void on_closed(const amqp::engine::event& e);
+  void drop(amqp::engine::link& wire, departure why);
+  void forget(const link_base& link);
+
+  context& with_;
+  amqp::engine::connection& engine_;
+  peer who_;
+  std::function<void()> want_flush_;
+  std::string user_ = {};           // empty: anonymous
+  std::string user_claimed_ = {};   // while the password is checked
+  const security::permissions* allowed_ = nullptr;
+  std::vector<std::unique_ptr<link_base>> links_;
+  std::vector<outgoing_link*> settling_;
+  std::vector<outgoing_link*> presettled_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for verdicts that come late
+};
+
+}  // namespace whimbrel::broker::protocol

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What connections need of their worker and of the broker: given once, shared by all of them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "amqp/base/octet_buffer.hpp"
+#include "broker/config/settings.hpp"
+#include "broker/core/directory.hpp"
+#include "broker/core/shard.hpp"
+#include "broker/log.hpp"
+#include "broker/security/authenticator.hpp"
+#include "broker/security/users.hpp"
+
+namespace whimbrel::broker::protocol {
+
+struct link_counters {
+  std::uint64_t messages_in = 0;
+  std::uint64_t messages_out = 0;
+  std::uint64_t refused = 0;  // verdicts other than accepted
+};
+
+/// One a worker. References outlive all connections.
+struct context {
+  core::shard& home;
+  core::directory& nodes;
+  const config::settings& settings;
+  const security::user_table& users;
+  security::authenticator& logins;
+  logger& log;
+  /// Runs `work` on this worker; may be called from any thread.
+  std::function<void(std::function<void()> work)> post_from_anywhere;
+  link_counters counted{};
+  amqp::octet_buffer scratch{};  // for octets that live no longer than one call
+};
+
+}  // namespace whimbrel::broker::protocol

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// A producer's link: transfers become messages, messages go to their queue, verdicts come back.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <unordered_map>
+
+#include "amqp/engine/event.hpp"
+#include "amqp/engine/link.hpp"
+#include "broker/core/message.hpp"
+#include "broker/protocol/link_base.hpp"
+
+namespace whimbrel::broker::protocol {
+
+/// To one queue, or to the node that each message's `to` names (the anonymous terminus), which is
+/// looked up once and remembered. Messages reach the queues in the order in which they came, also
+/// while an address is being looked up.
+class incoming_link final : public link_base {
+ public:
+  incoming_link(connection_handler& owner, context& with, amqp::engine::receiver& wire);
+
+  void start(const amqp::spec::attach& asked);
+  void on_transfer(const amqp::engine::event& e);
+
+  void on_letter(core::letter&& l) override;
+  void on_resolved(const core::node_reply& reply) override;
+  void on_gone(departure why) override;
+
+ private:
+  struct waiting {
+    core::message_ptr message;
+    std::string to;
+    std::uint32_t delivery_id = 0;
+    bool presettled = false;
+  };
+
+  void admit(const amqp::engine::event& e);
+  void put(core::queue_ref to, core::message_ptr message, std::uint32_t id, bool presettled);
+  void route(core::message_ptr message, std::uint32_t id, bool presettled);
+  void look_up();
+  void flush_waiting();
+  void reject(std::uint32_t delivery_id, bool presettled, std::string_view condition,
+              std::string description);
+  void answer_attach();
+  void on_verdict(const core::letter& l);
+  void top_up();
+
+  amqp::engine::receiver& wire_in_;
+  amqp::spec::attach asked_ = {};
+  bool anonymous_ = false;
+  bool gate_open_ = false;
+  core::message_builder partial_;
+  std::uint32_t partial_format_ = 0;
+  std::uint64_t octets_mean_ = 1024;  // of recent messages: bounds what credit may bring
+  std::uint32_t credit_target_ = 0;
+  std::unordered_map<std::string, core::queue_ref> known_;  // anonymous: addresses looked up
+  std::deque<waiting> waiting_;                             // behind an address being looked up
+  bool looking_up_ = false;
+};
+
+}  // namespace whimbrel::broker::protocol

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Coming and going of links.
+#include "broker/protocol/link_base.hpp"
+
+#include <utility>
+
+#include "broker/protocol/connection_handler.hpp"
+#include "broker/protocol/states.hpp"
+
+namespace whimbrel::broker::protocol {
+
+link_base::link_base(connection_handler& owner, context& with, amqp::engine::link& wire)
+    : owner_(owner), with_(with), wire_(wire), self_(with.home.add_link(*this)) {
+  wire_.context = this;
+}
+
+link_base::~link_base() {
+  if (!temporary_.empty()) with_.nodes.remove(home(), temporary_);
+  home().remove_link(self_);
+}
+
+void link_base::resolve(core::node_request request) {
+  request.connection = owner_.id();
+  const security::permissions& allowed = owner_.allowed();
+  const auto use = request.to_consume ? security::action::receive : security::action::send;
+  request.may_use = [&allowed, use](std::string_view name) {
+    return security::is_permitted(allowed, use, name);
+  };
+  request.may_configure = [&allowed](std::string_view name) {
+    return security::is_permitted(allowed, security::action::configure, name);
+  };
+  const bool dynamic = request.dynamic;
+  context& with = with_;
+  const core::link_ref self = self_;
+  with_.nodes.resolve(home(), std::move(request),
+                      [&with, self, dynamic](const core::node_reply& reply) {
+                        auto* end = static_cast<link_base*>(with.home.find_link(self));
+                        if (end != nullptr && !end->ending_) {
+                          end->on_resolved(reply);
+                          return end->owner_.want_flush();
+                        }
+                        // Its maker went before it was made.
+                        if (dynamic && reply.is_ok()) with.nodes.remove(with.home, reply.name);
+                      });
+}
+
+void link_base::refuse(std::string_view condition, const std::string& description) {
+  with_.log.debug("link refused", {{"link", wire_.name()},
+                                   {"condition", std::string(condition)},
+                                   {"why", description}});
+  ending_ = true;
+  wire_.refuse(make_error(condition, description));
+}
+
+void link_base::detach(std::string_view condition, const std::string& description) {
+  ending_ = true;
+  wire_.detach(true, make_error(condition, description));
+}
+
+}  // namespace whimbrel::broker::protocol

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both kinds of link have in common: who they are, and how they come and go.
+#pragma once
+
+#include <string>
+
+#include "amqp/engine/link.hpp"
+#include "broker/core/directory.hpp"
+#include "broker/core/letter.hpp"
+#include "broker/protocol/context.hpp"
+
+namespace whimbrel::broker::protocol {
+
+class connection_handler;
+
+/// Why a link is no more.
+enum class departure : std::uint8_t { detached, session_ended, connection_lost };
+
+///     asked ──resolved──> attached ──on_gone──> (destroyed)
+///        └──refused──────────┴──detached by us──> ending ──on_gone──> (destroyed)
+class link_base : public core::link_end {
+ public:
+  link_base(connection_handler& owner, context& with, amqp::engine::link& wire);
+  ~link_base() override;
+  link_base(const link_base&) = delete;
+  link_base& operator=(const link_base&) = delete;
+
+  [[nodiscard]] amqp::engine::link& wire() const { return wire_; }
+  [[nodiscard]] core::link_ref ref() const { return self_; }
+
+  /// The directory's answer to the address that was asked for.
+  virtual void on_resolved(const core::node_reply& reply) = 0;
+  /// The link's wire end is going: gives back what it holds. The last call.
+  virtual void on_gone(departure why) = 0;
+
+ protected:
+  /// Asks for the node; the answer comes to on_resolved, unless the link has gone by then.
+  void resolve(core::node_request request);
+  void refuse(std::string_view condition, const std::string& description);
+  /// Closes the link with an error; what still comes for it is given back.
+  void detach(std::string_view condition, const std::string& description);
+  [[nodiscard]] core::shard& home() const { return with_.home; }
+
+  connection_handler& owner_;
+  context& with_;
+  amqp::engine::link& wire_;
+  core::link_ref self_{};
+  core::queue_ref queue_{};
+  std::string temporary_ = {};  // the name of the dynamic node that goes with this link
+  bool attached_ = false;
+  bool ending_ = false;
+};
+
+}  // namespace whimbrel::broker::protocol

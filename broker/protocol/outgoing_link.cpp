@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// From queue to transfer, and the outcome back.
+#include "broker/protocol/outgoing_link.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "amqp/base/octet_buffer.hpp"
+#include "amqp/codec/codec.hpp"
+#include "amqp/message/view.hpp"
+#include "amqp/spec/conditions.hpp"
+#include "broker/protocol/connection_handler.hpp"
+#include "broker/protocol/terminus.hpp"
+
+namespace whimbrel::broker::protocol {
+
+namespace conditions = amqp::spec::conditions;
+namespace engine = amqp::engine;
+using core::outcome;
+
+namespace {
+constexpr std::uint32_t ahead_max = 2048;
+}  // namespace
+
+outgoing_link::outgoing_link(connection_handler& owner, context& with, engine::sender& wire)
+    : link_base(owner, with, wire), wire_out_(wire) {}
+
+void outgoing_link::start(const amqp::spec::attach& asked) {
+  asked_ = asked;
+  if (!asked.source) return refuse(conditions::not_found, "the attach names no source");
+  const amqp::spec::source& source = *asked.source;
+  if (!source.dynamic && !source.address) {
+    return refuse(conditions::not_found, "the source has no address");
+  }
+  browsing_ = source.distribution_mode && *source.distribution_mode == "copy";
+  presettled_ = asked.snd_settle_mode == amqp::spec::sender_settle_mode::settled;
+  if (!source.default_outcome.empty()) {
+    const auto octets = source.default_outcome.octets();
+    default_outcome_ = read_outcome(amqp::spec::fast::classify_state(octets), octets);
+  }
+  core::node_request request;
+  request.address = source.address.value_or("");
+  request.dynamic = source.dynamic;
+  request.to_consume = true;
+  request.hint = hint_of(source.capabilities);
+  resolve(std::move(request));
+}
+
+void outgoing_link::on_resolved(const core::node_reply& reply) {
+  if (!reply.is_ok()) return refuse(reply.condition, reply.description);
+  queue_ = reply.queue;
+  source_in_force in_force;
+  in_force.dynamic = asked_.source->dynamic;
+  in_force.browsing = browsing_;
+  in_force.address = in_force.dynamic ? reply.name : *asked_.source->address;
+  if (in_force.dynamic) temporary_ = reply.name;
+  attached_ = true;
+  wire_out_.attach(reply_to_receiver(asked_, in_force));
+  core::letter l;
+  l.kind = core::letter_kind::subscribe;
+  l.flags = browsing_ ? core::letter_flag::copy : std::uint8_t{0};
+  l.link = self_;
+  l.queue = queue_;
+  home().send(std::move(l));
+  ask();  // credit may have come before the attach was answered
+}
+
+// --- credit ----------------------------------------------------------------------------------
+
+void outgoing_link::on_ready() {
+  if (!attached_ || ending_) return;
+  if (partial_) go_on();
+  send_pending();
+  ask();
+}
+
+/// Tells the queue how far it may go.
+void outgoing_link::ask() {
+  if (!attached_ || ending_) return;
+  const auto pending = static_cast<std::uint32_t>(pending_.size());
+  const std::uint32_t sent = received_ - pending;
+  const std::uint32_t limit = sent + std::min(wire_out_.credit(), ahead_max);
+  const bool drain = wire_out_.is_draining();
+  const auto more = static_cast<std::int32_t>(limit - asked_for_);
+  const bool few_left =
+      static_cast<std::int32_t>(asked_for_ - received_) <= static_cast<std::int32_t>(ahead_max / 2);
+  if (!(drain && !drain_asked_) && (more == 0 || (more > 0 && !few_left))) return;
+  asked_for_ = limit;
+  drain_asked_ = drain;
+  core::letter l;
+  l.kind = core::letter_kind::grant;
+  l.flags = drain ? core::letter_flag::drain : std::uint8_t{0};
+  l.link = self_;
+  l.queue = queue_;
+  l.count = limit;
+  home().send(std::move(l));
+}
+
+void outgoing_link::finish_drain_if_done() {
+  if (!drain_answered_ || !pending_.empty() || partial_) return;
+  drain_answered_ = false;
+  drain_asked_ = false;
+  wire_out_.finish_drain();
+  ask();
+}
+
+// --- deliveries ------------------------------------------------------------------------------
+
+void outgoing_link::on_letter(core::letter&& l) {
+  switch (l.kind) {
+    case core::letter_kind::deliver: return on_deliver(std::move(l));
+    case core::letter_kind::answer: on_answer(l); break;
+    case core::letter_kind::drained:
+      if (!drain_asked_ || ending_) return;
+      asked_for_ = received_;
+      drain_answered_ = true;
+      finish_drain_if_done();
+      break;
+    case core::letter_kind::detached:
+      if (ending_) return;
+      temporary_.clear();  // it has gone already
+      detach(l.detail->condition, l.detail->description);
+      break;
+    default: return;
+  }
+  owner_.want_flush();
+}
+
+void outgoing_link::on_deliver(core::letter&& l) {
+  delivery d{std::move(l.message), l.first, l.count,
+             l.has(core::letter_flag::first_acquirer), l.expires_ms};
+  ++received_;
+  if (ending_) {
+    if (!browsing_) send_settle({d.at, d.at, 0}, {outcome::released}, false);
+    return;
+  }
+  if (pending_.empty() && !partial_ && wire_out_.can_send()) {
+    send(std::move(d));
+  } else {
+    pending_.push_back(std::move(d));
+  }
+  owner_.want_flush();
+}
+
+void outgoing_link::send_pending() {
+  while (!pending_.empty() && !partial_ && wire_out_.can_send()) {
+    delivery d = std::move(pending_.front());
+    pending_.pop_front();
+    send(std::move(d));
+  }
+  finish_drain_if_done();
+}
+
+/// The header is written anew for each delivery: what remains of the time to live, who had it
+/// before, how often it failed. [3.2.1]
+std::span<const std::byte> outgoing_link::write_head(const delivery& d) {
+  amqp::message::header_view h = d.message->header();
+  h.first_acquirer = d.first_acquirer;
+  h.delivery_count = d.failed;
+  if (d.expires_ms != 0) {
+    const std::int64_t left = d.expires_ms - home().run_on().wall_ms();
+    h.ttl = static_cast<std::uint32_t>(std::max<std::int64_t>(left, 0));
+  }
+  with_.scratch.clear();
+  amqp::message::write_header(with_.scratch, h);
+  return with_.scratch.octets();
+}
+
+void outgoing_link::send(delivery&& d) {
+  const auto head = write_head(d);
+  const std::uint32_t tag = next_tag_++;
+  engine::outgoing o;
+  o.tag = std::as_bytes(std::span(&tag, 1));
+  o.message_format = d.message->format();
+  o.settled = presettled_;
+  o.token = d.at;
+  const auto done = wire_out_.send(o, head, d.message->relayed());
+  ++with_.counted.messages_out;
+  if (done.complete) return on_sent(d.at);
+  partial_head_.assign(head.begin(), head.end());
+  partial_ = std::move(d);
+}
+
+void outgoing_link::go_on() {
+  if (!wire_out_.resume(partial_head_, partial_->message->relayed()).complete) return;
+  const core::sequence at = partial_->at;
+  partial_.reset();
+  on_sent(at);
+}
+
+void outgoing_link::on_sent(core::sequence at) {
+  if (!presettled_ || browsing_) return;
+  if (unwritten_.empty()) owner_.report_written(*this);
+  if (!unwritten_.empty() && unwritten_.back().last + 1 == at) {
+    unwritten_.back().last = at;
+  } else {
+    unwritten_.push_back({at, at, 0});
+  }
+}
+
+void outgoing_link::on_written() {
+  for (const range& what : unwritten_) send_settle(what, {outcome::accepted}, false);
+  unwritten_.clear();
+}
+
+// --- outcomes --------------------------------------------------------------------------------
+
+void outgoing_link::on_outcome(const engine::event& e) {
+  auto how = read_outcome(e.state_kind, e.state);
+  if (!how && !e.is_settled) return;  // no outcome yet: received, or something unknown
+  if (!how) how = default_outcome_.value_or(stated_outcome{outcome::released});
+  if (browsing_) {
+    if (!e.is_settled) wire_out_.settle(e.delivery_id, e.state);
+    return;
+  }
+  settle(e.token, e.delivery_id, *how, !e.is_settled);
+}
+
+void outgoing_link::settle(core::sequence at, std::uint32_t id, const stated_outcome& how,
+                           bool answer) {
+  if (how.what == outcome::accepted) {
+    if (gathered_ && gathered_answer_ == answer && gathered_->last + 1 == at &&
+        gathered_->id + static_cast<std::uint32_t>(at - gathered_->first) == id) {
+      gathered_->last = at;
+      return;
+    }
+    flush_settlements();
+    gathered_ = range{at, at, id};
+    gathered_answer_ = answer;
+    return owner_.settle_soon(*this);
+  }
+  flush_settlements();
+  send_settle({at, at, id}, how, answer);
+}
+
+void outgoing_link::flush_settlements() {
+  if (!gathered_) return;
+  const range what = *std::exchange(gathered_, std::nullopt);
+  send_settle(what, {outcome::accepted}, gathered_answer_);
+}
+
+void outgoing_link::send_settle(const range& what, const stated_outcome& how, bool answer) {
+  core::letter l;
+  l.kind = core::letter_kind::settle;
+  l.outcome = how.what;
+  l.flags = answer ? core::letter_flag::answer : std::uint8_t{0};
+  if (how.failed) l.flags |= core::letter_flag::failed;
+  if (how.undeliverable) l.flags |= core::letter_flag::undeliverable;
+  l.id = what.id;
+  l.link = self_;
+  l.queue = queue_;
+  l.first = what.first;
+  l.last = what.last;
+  if (how.annotations) {
+    l.detail = std::make_unique<core::letter_detail>();
+    l.detail->annotations = how.annotations;
+  }
+  home().send(std::move(l));
+}
+
+/// The queue has made it final: the consumer may forget it. [2.6.12]
+void outgoing_link::on_answer(const core::letter& l) {
+  if (ending_) return;
+  const auto state = plain_octets(l.outcome);
+  for (std::uint64_t i = 0; i <= l.last; ++i) {
+    wire_out_.settle(l.id + static_cast<std::uint32_t>(i), state);
+  }
+}
+
+// --- the end ---------------------------------------------------------------------------------
+
+void outgoing_link::on_gone(departure) {
+  flush_settlements();
+  on_written();
+  ending_ = true;
+  if (!queue_) return;
+  if (!browsing_) give_back_all();
+  core::letter l;
+  l.kind = core::letter_kind::unsubscribe;
+  l.link = self_;
+  l.queue = queue_;
+  home().send(std::move(l));
+}
+
+/// Deliveries sent whole may have been seen: they come back as failed, or as the source's
+/// default-outcome says; the others were never there. [3.5.3, 3.4.5]
+void outgoing_link::give_back_all() {
+  struct visit_state {
+    outgoing_link& self;
+    stated_outcome whole;
+  } state{*this, default_outcome_.value_or(stated_outcome{outcome::modified, true})};
+  wire_out_.each_unsettled(
+      [](void* context, std::uint32_t, std::uint64_t token, bool whole) {
+        auto& s = *static_cast<visit_state*>(context);
+        const stated_outcome& how = whole ? s.whole : stated_outcome{outcome::released};
+        s.self.send_settle({token, token, 0}, how, false);
+      },
+      &state);
+  if (partial_ && presettled_) send_settle({partial_->at, partial_->at, 0}, {outcome::released}, false);
+  for (const delivery& d : pending_) send_settle({d.at, d.at, 0}, {outcome::released}, false);
+  pending_.clear();
+}
+
+}  // namespace whimbrel::broker::protocol

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// A consumer's link: deliveries from a queue become transfers, outcomes go back as ranges.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "amqp/engine/event.hpp"
+#include "amqp/engine/link.hpp"
+#include "broker/core/message.hpp"
+#include "broker/protocol/link_base.hpp"
+#include "broker/protocol/states.hpp"
+
+namespace whimbrel::broker::protocol {
+
+/// The queue is asked for no more than the peer's credit, and never for more than `ahead_max`
+/// beyond what has been sent: a consumer that grants four thousand million and reads nothing costs
+/// that many references, no more.
+///
+/// Invariants
+///   1. `asked_for_` is the absolute count of deliveries the queue may reach on this link;
+///      `received_` has come, `received_ - pending_.size()` has been sent.
+///   2. Every delivery that came is answered to the queue exactly once: by the peer's outcome, by
+///      its being written (pre-settled), or by on_gone. Browsed ones need no answer.
+class outgoing_link final : public link_base {
+ public:
+  outgoing_link(connection_handler& owner, context& with, amqp::engine::sender& wire);
+
+  void start(const amqp::spec::attach& asked);
+  void on_ready();
+  void on_outcome(const amqp::engine::event& e);
+  /// The settlements gathered since the last call go to the queue.
+  void flush_settlements();
+  /// The kernel has taken all output so far: pre-settled deliveries are done.
+  void on_written();
+
+  void on_letter(core::letter&& l) override;
+  void on_resolved(const core::node_reply& reply) override;
+  void on_gone(departure why) override;
+
+ private:
+  struct delivery {
+    core::message_ptr message;
+    core::sequence at = 0;
+    std::uint32_t failed = 0;
+    bool first_acquirer = false;
+    std::int64_t expires_ms = 0;
+  };
+  struct range {  // sequences, and the delivery-ids that go with them
+    core::sequence first = 0;
+    core::sequence last = 0;
+    std::uint32_t id = 0;
+  };
+
+  void on_deliver(core::letter&& l);
+  void send_pending();
+  void send(delivery&& d);
+  [[nodiscard]] std::span<const std::byte> write_head(const delivery& d);
+  void on_sent(core::sequence at);
+  void go_on();
+  void ask();
+  void settle(core::sequence at, std::uint32_t id, const stated_outcome& how, bool answer);
+  void send_settle(const range& what, const stated_outcome& how, bool answer);
+  void on_answer(const core::letter& l);
+  void finish_drain_if_done();
+  void give_back_all();
+
+  amqp::engine::sender& wire_out_;
+  amqp::spec::attach asked_ = {};
+  bool browsing_ = false;
+  bool presettled_ = false;
+  std::optional<stated_outcome> default_outcome_;
+  std::deque<delivery> pending_;
+  std::optional<delivery> partial_;   // begun, and stopped by window or output room
+  std::vector<std::byte> partial_head_;
+  std::uint32_t received_ = 0;        // wraps, like the counts below
+  std::uint32_t asked_for_ = 0;
+  std::uint32_t next_tag_ = 0;
+  bool drain_asked_ = false;
+  bool drain_answered_ = false;
+  // accepted ones gathered until flush_settlements
+  std::optional<range> gathered_;
+  bool gathered_answer_ = false;
+  // pre-settled ones that wait for the kernel
+  std::vector<range> unwritten_;
+};
+
+}  // namespace whimbrel::broker::protocol

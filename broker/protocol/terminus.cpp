@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building attach replies.
+#include "broker/protocol/terminus.hpp"
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "amqp/codec/codec.hpp"
+
+namespace whimbrel::broker::protocol {
+
+namespace spec = amqp::spec;
+using amqp::symbol;
+
+namespace {
+
+/// Capabilities that we keep: that the node is a queue.
+amqp::codec::multiple<symbol> kept(const amqp::codec::multiple<symbol>& asked) {
+  amqp::codec::multiple<symbol> out;
+  for (const symbol& c : asked) {
+    if (c == "queue" || c == "temporary-queue") out.push_back(c);
+  }
+  return out;
+}
+
+/// {lifetime-policy: delete-on-close}: the node goes with the link that asked for it. [3.5.10]
+amqp::codec::map lifetime_of_dynamic() {
+  amqp::codec::map out;
+  out.append(amqp::codec::value(symbol("lifetime-policy")),
+             amqp::codec::value(amqp::codec::described(
+                 amqp::codec::value(std::uint64_t{spec::delete_on_close::type.code}),
+                 amqp::codec::value(amqp::codec::list{}))));
+  return out;
+}
+
+}  // namespace
+
+core::node_hint hint_of(const amqp::codec::multiple<symbol>& capabilities) {
+  if (capabilities.contains("topic") || capabilities.contains("temporary-topic")) {
+    return core::node_hint::topic;
+  }
+  if (capabilities.contains("queue") || capabilities.contains("temporary-queue")) {
+    return core::node_hint::queue;
+  }
+  return core::node_hint::any;
+}
+
+spec::target dynamic_target(const spec::target& asked, std::string name) {
+  spec::target out = asked;
+  out.address = std::move(name);
+  out.dynamic_node_properties = lifetime_of_dynamic();
+  out.capabilities = kept(asked.capabilities);
+  return out;
+}
+
+spec::attach reply_to_sender(const spec::attach& asked, std::uint64_t max_message_size) {
+  spec::attach reply;
+  reply.snd_settle_mode = asked.snd_settle_mode;
+  reply.rcv_settle_mode = asked.rcv_settle_mode;
+  // Clients take an attach without both termini for a refusal.
+  reply.source = asked.source.value_or(spec::source{});
+  auto target = amqp::codec::from_raw<spec::target>(asked.target);
+  if (target.has_value()) {
+    target->durable = spec::terminus_durability::none;
+    target->capabilities = kept(target->capabilities);
+    reply.target = amqp::codec::to_raw(*target);
+  }
+  reply.max_message_size = max_message_size;
+  return reply;
+}
+
+spec::attach reply_to_receiver(const spec::attach& asked, const source_in_force& source) {
+  spec::attach reply;
+  reply.snd_settle_mode = asked.snd_settle_mode;
+  reply.rcv_settle_mode = asked.rcv_settle_mode;
+  reply.target = asked.target.empty() ? amqp::codec::to_raw(spec::target{}) : asked.target;
+  spec::source in_force = asked.source.value_or(spec::source{});
+  in_force.address = source.address;
+  in_force.durable = spec::terminus_durability::none;
+  in_force.dynamic = source.dynamic;
+  in_force.dynamic_node_properties.reset();
+  if (source.dynamic) in_force.dynamic_node_properties = lifetime_of_dynamic();
+  in_force.distribution_mode = symbol(source.browsing ? "copy" : "move");
+  in_force.filter.reset();  // none is applied, so none is claimed [3.5.8]
+  in_force.capabilities = kept(in_force.capabilities);
+  if (in_force.outcomes.empty()) {
+    for (const std::string_view o : {"amqp:accepted:list", "amqp:rejected:list",
+                                     "amqp:released:list", "amqp:modified:list"}) {
+      in_force.outcomes.push_back(symbol(o));
+    }
+  }
+  reply.source = std::move(in_force);
+  return reply;
+}
+
+}  // namespace whimbrel::broker::protocol

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attach replies: both termini, with what is in force and only that. [2.6.3, 3.5]
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "amqp/codec/types.hpp"
+#include "amqp/spec/messaging.hpp"
+#include "amqp/spec/transport.hpp"
+#include "broker/core/directory.hpp"
+
+namespace whimbrel::broker::protocol {
+
+/// What the capabilities say the address is meant to be.
+[[nodiscard]] core::node_hint hint_of(const amqp::codec::multiple<amqp::symbol>& capabilities);
+
+/// The target of a node that was made for the link.
+[[nodiscard]] amqp::spec::target dynamic_target(const amqp::spec::target& asked, std::string name);
+
+/// Our attach to a peer that sends: its termini are echoed, for nothing in them is refused here
+/// but durability, which a terminus of ours does not have.
+[[nodiscard]] amqp::spec::attach reply_to_sender(const amqp::spec::attach& asked,
+                                                 std::uint64_t max_message_size);
+
+struct source_in_force {
+  std::string address = {};
+  bool dynamic = false;
+  bool browsing = false;
+};
+
+/// Our attach to a peer that receives.
+[[nodiscard]] amqp::spec::attach reply_to_receiver(const amqp::spec::attach& asked,
+                                                   const source_in_force& source);
+
+}  // namespace whimbrel::broker::protocol
