@@ -23,8 +23,9 @@ is_installed() {
 
 # require_packages NAME...: installs what is missing. Silent if nothing is.
 require_packages() {
-  command -v dpkg-query >/dev/null || die "this script knows Debian's packages only; install the \
-likes of: $*, then build with: cmake --preset release && ninja -C build/release whimbrel"
+  command -v dpkg-query >/dev/null ||
+    die "this script knows Debian's packages only; install the likes of: $*, then build with: \
+cmake --preset release && ninja -C build/release whimbrel"
   local missing=() name
   for name in "$@"; do is_installed "$name" || missing+=("$name"); done
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
@@ -34,7 +35,7 @@ install_packages() {
   local as_root=()
   if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null ||
-      die "these packages are missing, and it takes root or sudo to install them: apt-get install $*"
+      die "packages are missing, and it takes root or sudo to install them: apt-get install $*"
     as_root=(sudo)
   fi
   if [[ " $* " == *" libboost1.81-dev "* ]] && is_installed libboost1.74-dev; then
@@ -46,7 +47,8 @@ again. Otherwise build in a container or a chroot."
   local log
   log=$(mktemp)
   # An unreachable third-party source fails the update and need not matter: the install decides.
-  "${as_root[@]}" env LC_ALL=C apt-get -q update >"$log" 2>&1 || say "warning: apt-get update failed"
+  "${as_root[@]}" env LC_ALL=C apt-get -q update >"$log" 2>&1 ||
+    say "warning: apt-get update failed"
   if ! "${as_root[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -y \
     --no-remove --no-install-recommends install "$@" >>"$log" 2>&1; then
     tail -n 25 "$log" >&2
@@ -61,8 +63,8 @@ removed or a conflict, resolve that by hand, then run this again."
 build_jobs() {
   local processors memory
   processors=$(nproc)
-  memory=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
-  [ "${memory:-1}" -ge 1 ] || memory=1
+  memory=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo 2>/dev/null) || memory=
+  [ "${memory:=$processors}" -ge 1 ] || memory=1
   echo $((processors < memory ? processors : memory))
 }
 

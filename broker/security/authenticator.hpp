@@ -45,7 +45,7 @@ class authenticator {
 
   const user_table& users_;
   const std::size_t depth_max_;
-  std::mutex mutex_ = {};  // protects the two below; see LOCKS.md
+  std::mutex mutex_ = {};  // protects the two below; see broker/LOCKS.md
   std::deque<login> waiting_ = {};
   bool stopping_ = false;
   std::condition_variable changed_ = {};

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -78,7 +79,7 @@ TEST_CASE("log: a JSON line is one object of strings") {
 
 TEST_CASE("log: octets of a peer cannot forge a line") {
   const struct {
-    const char* what;
+    std::string_view what;
     std::string sent, text, json;
   } rows[] = {
       {"new line", "a\nb", "a\\x0ab", "a\\u000ab"},

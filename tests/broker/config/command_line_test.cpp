@@ -164,7 +164,7 @@ TEST_CASE("command line: help lists every setting, version prints it, neither st
 
 TEST_CASE("command line: what is wrong is said with its flag or variable") {
   const struct {
-    const char* what;
+    std::string_view what;
     std::vector<std::string> arguments;
     std::map<std::string, std::string> variables;
     std::string_view says;
@@ -244,7 +244,7 @@ TEST_CASE("file: an empty one changes nothing") {
 
 TEST_CASE("file: what is wrong is said with its line and key") {
   const struct {
-    const char* what;
+    std::string_view what;
     std::string text;
     std::string_view says;
   } rows[] = {

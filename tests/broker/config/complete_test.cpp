@@ -50,7 +50,7 @@ TEST_CASE("settings: who may come in anonymously") {
   enum class end { anonymous, login, refused };
   const std::optional<bool> unset, yes = true, no = false;
   const struct {
-    const char* what;
+    std::string_view what;
     std::string_view address;
     std::optional<bool> of_listener, of_all;
     std::vector<user> users;

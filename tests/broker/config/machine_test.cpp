@@ -78,7 +78,7 @@ TEST_CASE("machine: a limit of cgroup version 1 is obeyed") {
 TEST_CASE("machine: no limit, and nonsense, count as none") {
   const std::uint64_t all = fake_root().memory();
   const std::uint32_t processors = fake_root().processors();
-  for (const char* text : {"max\n", "", "-1\n", "9223372036854771712\n", "lots\n"}) {
+  for (const std::string text : {"max\n", "", "-1\n", "9223372036854771712\n", "lots\n"}) {
     CAPTURE(text);
     const fake_root root;
     root.write("proc/self/cgroup", "0::/\nrubbish\n4:memory,cpu:/\n");

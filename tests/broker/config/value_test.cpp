@@ -153,7 +153,7 @@ TEST_CASE("listener: an address and a port are read, and print as they were") {
 }
 
 TEST_CASE("listener: what is not a numeric address and a port is refused") {
-  for (const char* text :
+  for (const std::string text :
        {"", ":", "5672", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536",
         "127.0.0.1:-1", "localhost:5672", "::1:5672", "[127.0.0.1]:1", "[::1]", "[]:1", "*:5672",
         "127.0.0.1:5672 ", "[::1]x:1"}) {
@@ -163,11 +163,12 @@ TEST_CASE("listener: what is not a numeric address and a port is refused") {
 }
 
 TEST_CASE("listener: loopback is told from the rest") {
-  for (const char* text : {"127.0.0.1:1", "127.255.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"}) {
+  for (const std::string text :
+       {"127.0.0.1:1", "127.255.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"}) {
     CAPTURE(text);
     CHECK(is_loopback(parse_listener(text)));
   }
-  for (const char* text :
+  for (const std::string text :
        {"0.0.0.0:1", "10.0.0.1:1", "128.0.0.1:1", "[::]:1", "[fe80::1]:1", "[::ffff:10.0.0.1]:1"}) {
     CAPTURE(text);
     CHECK_FALSE(is_loopback(parse_listener(text)));

@@ -123,7 +123,7 @@ TEST_CASE("scram: a text that is not a whole record is refused") {
     return out;
   };
   const struct {
-    const char* what;
+    std::string_view what;
     std::string text;
   } rows[] = {
       {"unknown mechanism", changed("SHA-256", "SHA-384")},
@@ -151,7 +151,7 @@ TEST_CASE("scram: PLAIN is right for the password alone, with every hash") {
     REQUIRE(record.has_value());
     CAPTURE(mechanism_of(record->hash));
     CHECK(verify_plain(*record, "pencil"));
-    for (const char* wrong : {"", "Pencil", "pencil ", "penci", "pencil2"}) {
+    for (const std::string wrong : {"", "Pencil", "pencil ", "penci", "pencil2"}) {
       CAPTURE(wrong);
       CHECK_FALSE(verify_plain(*record, wrong));
     }

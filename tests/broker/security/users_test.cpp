@@ -110,7 +110,7 @@ TEST_CASE("users: a user is found by the exact name") {
   const user_table table({make_user("bob", "pencil"), make_user("eve", "other")});
   REQUIRE(table.find("bob") != nullptr);
   CHECK(table.find("bob")->name == "bob");
-  for (const char* name : {"", "bo", "bobb", "Bob", "alice"}) {
+  for (const std::string name : {"", "bo", "bobb", "Bob", "alice"}) {
     CAPTURE(name);
     CHECK(table.find(name) == nullptr);
   }
