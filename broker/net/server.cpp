@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+// Putting the broker together, and taking it apart again in the right order.
+#include "broker/net/server.hpp"
+
+#include <array>
+#include <cstdio>
+#include <mutex>
+#include <utility>
+
+#include <openssl/rand.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "amqp/base/assert.hpp"
+#include "amqp/spec/conditions.hpp"
+#include "broker/config/machine.hpp"
+#include "broker/security/permissions.hpp"
+#include "storage/sqlite/sqlite_store.hpp"
+#include "whimbrel/version.hpp"
+
+namespace whimbrel::broker::net {
+
+namespace conditions = amqp::spec::conditions;
+
+namespace {
+
+constexpr auto close_time = std::chrono::seconds(5);
+constexpr auto quiet_time = std::chrono::seconds(10);
+
+std::string random_name() {
+  std::array<unsigned char, 16> octets{};
+  AMQP_ASSERT(RAND_bytes(octets.data(), static_cast<int>(octets.size())) == 1);
+  std::string out;
+  for (const unsigned char o : octets) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    out += digits[o >> 4];
+    out += digits[o & 15];
+  }
+  return out;
+}
+
+core::directory_options directory_options_of(const config::settings& s) {
+  core::directory_options out;
+  out.queues_max = s.queues_max;
+  out.random_name = random_name;
+  for (const config::auto_create& rule : s.auto_creates) {
+    out.rules.push_back({[pattern = rule.pattern](std::string_view name) {
+                           return security::glob_matches(pattern, name);
+                         },
+                         rule.create, rule.durable});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string totals::text() const {
+  std::string line = "totals";
+  const auto add = [&](const char* name, std::uint64_t value) {
+    line += ' ';
+    line += name;
+    line += '=';
+    line += std::to_string(value);
+  };
+  add("in", in);
+  add("out", out);
+  add("stored", stored);
+  add("cancelled", cancelled);
+  add("refused", refused);
+  add("commits", store.commits);
+  add("commit_us_max", store.commit_micros_max);
+  add("checkpoints", store.checkpoints);
+  add("credit_stops", credit_stops);
+  add("connections", connections);
+  return line;
+}
+
+server::server(config::settings settings, logger& log, test_switches switches)
+    : settings_(std::move(settings)),
+      log_(log),
+      switches_(std::move(switches)),
+      users_(settings_.users),
+      wake_fd_(::eventfd(0, EFD_CLOEXEC)) {
+  AMQP_ASSERT(wake_fd_ >= 0);
+  logins_ = std::make_unique<security::authenticator>(users_);
+  storage::sqlite_options options;
+  options.directory = settings_.data;
+  options.vfs = switches_.vfs;
+  options.log = [this](std::string_view line) { log_.error(line); };
+  try {
+    store_ = storage::open_sqlite_store(std::move(options), *this);
+  } catch (const std::exception& e) {
+    throw start_error(exit_code::data_directory, e.what());
+  }
+  make_workers();
+  recover();
+  declare_queues();
+  make_listeners();
+}
+
+server::~server() {
+  // The store's thread calls into the workers: it must be the first to go.
+  if (store_) store_->close();
+  listeners_.clear();
+  workers_.clear();
+  logins_.reset();
+  store_.reset();
+  ::close(wake_fd_);
+}
+
+void server::make_workers() {
+  const config::machine machine = config::detect_machine();
+  const std::uint32_t count = settings_.workers != 0 ? settings_.workers : machine.processors;
+  const std::uint64_t memory = settings_.memory != 0 ? settings_.memory : machine.memory / 2;
+  nodes_ = std::make_unique<core::directory>(directory_options_of(settings_));
+  core::shard_owner& owner = *this;
+  std::vector<core::shard*> shards;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    core::shard_options options;
+    options.self = static_cast<core::worker_id>(i);
+    options.workers = static_cast<std::uint16_t>(count);
+    options.memory_octets = memory / count;
+    options.store_stall_max = settings_.store_stall_max;
+    options.accept_before_commit = switches_.accept_before_commit;
+    workers_.push_back(std::make_unique<worker>(
+        options, *store_, owner,
+        [this](core::worker_id w) -> worker& { return *workers_[static_cast<std::size_t>(w)]; }));
+    worker& w = *workers_.back();
+    shards.push_back(&w.shard());
+    w.set_context(std::make_unique<protocol::context>(protocol::context{
+        w.shard(), *nodes_, settings_, users_, *logins_, log_,
+        [&w](std::function<void()> work) { w.leave_task(std::move(work)); }}));
+  }
+  nodes_->set_shards(std::move(shards));
+}
+
+void server::recover() {
+  try {
+    store_->recover(*nodes_);
+  } catch (const std::exception& e) {
+    throw start_error(exit_code::data_directory, e.what());
+  }
+  const std::size_t dropped = nodes_->finish_recovery();
+  if (dropped != 0) {
+    log_.warning("messages of queues that no longer exist were dropped",
+                 {{"count", std::to_string(dropped)}});
+  }
+  log_.info("store opened", {{"directory", settings_.data},
+                             {"queues", std::to_string(nodes_->size())},
+                             {"messages", std::to_string(nodes_->recovered_messages())}});
+}
+
+void server::declare_queues() {
+  workers_[0]->leave_task([this] {
+    for (const config::queue& q : settings_.queues) nodes_->declare(q.name, q.durable);
+  });
+}
+
+void server::make_listeners() {
+  for (const config::listener& where : settings_.listeners) {
+    const auto next = [this]() -> boost::asio::io_context& {
+      return workers_[next_worker_ % workers_.size()]->context();
+    };
+    const auto on_accept = [this, where](boost::asio::ip::tcp::socket socket) {
+      worker& to = *workers_[next_worker_++ % workers_.size()];
+      accept(std::move(socket), to, where);
+    };
+    try {
+      listeners_.push_back(
+          std::make_unique<listener>(workers_[0]->context(), where, next, on_accept));
+    } catch (const boost::system::system_error& e) {
+      if (!where.required) continue;
+      throw start_error(exit_code::listener, "cannot listen on " + where.address + ":" +
+                                                 std::to_string(where.port) + ": " +
+                                                 e.code().message());
+    }
+  }
+}
+
+void server::accept(boost::asio::ip::tcp::socket socket, worker& to,
+                    const config::listener& through) {
+  boost::system::error_code gone;
+  const auto remote = socket.remote_endpoint(gone);
+  if (gone) return;
+  const std::string name = remote.address().to_string() + ":" + std::to_string(remote.port());
+  if (connection_count() >= settings_.connections_max) {
+    log_.warning("connection refused: there are as many as connections-max allows",
+                 {{"peer", name}});
+    return;  // the socket closes itself
+  }
+  protocol::connection_handler::peer who{++last_connection_, name,
+                                         through.anonymous.value_or(false)};
+  auto holder = std::make_shared<boost::asio::ip::tcp::socket>(std::move(socket));
+  to.leave_task([this, &to, holder, who, through] {
+    if (stopping_) return;
+    to.add_connection(std::move(*holder), options_for(through, who.address), who);
+  });
+}
+
+amqp::engine::options server::options_for(const config::listener& through,
+                                          const std::string& peer) {
+  amqp::engine::options o;
+  const bool anonymous = through.anonymous.value_or(false);
+  o.sasl = anonymous ? amqp::engine::sasl_policy::optional : amqp::engine::sasl_policy::required;
+  o.mechanisms.clear();
+  if (!users_.is_empty()) o.mechanisms.push_back("PLAIN");
+  if (anonymous) o.mechanisms.push_back("ANONYMOUS");
+  o.container_id = settings_.container_id;
+  o.max_frame_size = settings_.max_frame_size;
+  o.channel_max = settings_.channel_max;
+  o.handle_max = settings_.handle_max;
+  o.links_max = settings_.links_max;
+  o.incoming_window = settings_.session_window;
+  o.idle_time_out = settings_.idle_time_out.count() > 0
+                        ? std::optional(settings_.idle_time_out)
+                        : std::nullopt;
+  o.max_message_size = settings_.max_message_size;
+  o.unsettled_in_max = settings_.unsettled_in_max;
+  o.unsettled_out_max = settings_.unsettled_out_max;
+  o.output_octets_max = settings_.output_buffer;
+  o.handshake_time = settings_.handshake_timeout;
+  o.offered_capabilities = {amqp::symbol("ANONYMOUS-RELAY")};
+  amqp::codec::map properties;
+  const auto put = [&](const char* key, std::string_view value) {
+    properties.append(amqp::codec::value(amqp::symbol(key)), amqp::codec::value(value));
+  };
+  put("product", "Whimbrel");
+  put("version", whimbrel::version);
+  o.properties = std::move(properties);
+  if (settings_.trace_frames) {
+    o.trace = [this, peer](bool ours, std::uint16_t channel, std::string_view text) {
+      log_.write(log_level::info, std::string(ours ? "-> " : "<- ") + std::string(text),
+                 {{"peer", peer}, {"channel", std::to_string(channel)}});
+    };
+  }
+  return o;
+}
+
+// --- running ---------------------------------------------------------------------------------
+
+exit_code server::run() {
+  for (auto& w : workers_) w->start_thread();
+  workers_[0]->leave_task([this] {
+    for (auto& l : listeners_) l->start();
+  });
+  for (const auto& l : listeners_) log_.info("listening on " + l->address());
+  pollfd wait{wake_fd_, POLLIN, 0};
+  while (!stopping_ && !failed_) ::poll(&wait, 1, -1);
+  stopping_ = true;
+  close_connections();
+  if (!failed_) wait_until_quiet();
+  for (auto& w : workers_) w->stop_and_join();
+  totals sum;
+  for (auto& w : workers_) add(sum, *w);
+  store_->close();
+  sum.store = store_->statistics();
+  log_.info(sum.text());
+  if (failed_) return exit_code::store_in_doubt;
+  log_.info("stopped");
+  return exit_code::success;
+}
+
+void server::stop() {
+  stopping_ = true;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+}
+
+void server::on_store_failed() {
+  if (failed_.exchange(true)) return;
+  log_.error("the store is in doubt about a commit: nothing more will be accepted, stopping");
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+}
+
+/// All are told why; those that do not answer in time are dropped.
+void server::close_connections() {
+  const bool failed = failed_;
+  workers_[0]->leave_task([this] {
+    for (auto& l : listeners_) l->close();
+  });
+  for (auto& w : workers_) {
+    w->leave_task([&w, failed] {
+      if (failed) {
+        w->shut_down_connections(conditions::internal_error, "the store has failed");
+      } else {
+        w->shut_down_connections(conditions::connection_forced, "the broker is stopping");
+      }
+    });
+  }
+  const auto deadline = std::chrono::steady_clock::now() + (failed ? close_time / 5 : close_time);
+  while (connection_count() > 0 && std::chrono::steady_clock::now() < deadline) {
+    ::poll(nullptr, 0, 5);
+  }
+  for (auto& w : workers_) {
+    w->leave_task([&w] { w->drop_connections(); });
+  }
+}
+
+/// What the connections left behind reaches its queues, and what the queues owe reaches the store.
+void server::wait_until_quiet() {
+  const auto deadline = std::chrono::steady_clock::now() + quiet_time;
+  // Quiet twice in a row everywhere: a letter may be between two workers at the first look.
+  for (int quiet = 0; quiet < 2 && std::chrono::steady_clock::now() < deadline;) {
+    std::atomic<std::size_t> answers{0};
+    std::atomic<std::size_t> busy{0};
+    for (auto& w : workers_) {
+      w->leave_task([&w, &answers, &busy] {
+        if (!w->is_quiet()) ++busy;
+        ++answers;
+      });
+    }
+    while (answers < workers_.size()) ::poll(nullptr, 0, 1);
+    quiet = busy == 0 ? quiet + 1 : 0;
+  }
+}
+
+std::size_t server::connection_count() const {
+  std::size_t n = 0;
+  for (const auto& w : workers_) n += w->connection_count();
+  return n;
+}
+
+std::vector<std::string> server::addresses() const {
+  std::vector<std::string> out;
+  for (const auto& l : listeners_) out.push_back(l->address());
+  return out;
+}
+
+void server::add(totals& sum, worker& w) {
+  sum.in += w.with().counted.messages_in;
+  sum.out += w.with().counted.messages_out;
+  sum.refused += w.with().counted.refused;
+  sum.stored += w.shard().commits().counters().puts;
+  sum.cancelled += w.shard().commits().counters().cancelled;
+  sum.credit_stops += w.shard().counters().credit_stops;
+  sum.connections += w.connection_count();
+}
+
+void server::count(std::function<void(const totals&)> done) {
+  struct gathering {
+    std::mutex lock;
+    totals sum;
+    std::size_t missing = 0;
+  };
+  auto all = std::make_shared<gathering>();
+  all->missing = workers_.size();
+  for (auto& w : workers_) {
+    w->leave_task([this, &w, all, done] {
+      const std::lock_guard hold(all->lock);
+      add(all->sum, *w);
+      if (--all->missing != 0) return;
+      all->sum.store = store_->statistics();
+      done(all->sum);
+    });
+  }
+}
+
+// --- from the store's threads ----------------------------------------------------------------
+
+void server::log(std::string_view line) { log_.error(line); }
+
+void server::on_commit(storage::commit_done d) noexcept {
+  workers_[static_cast<std::size_t>(d.worker)]->leave(&inbox_contents::commits, d);
+}
+
+void server::on_withdraw(storage::withdraw_done d) noexcept {
+  const auto to = static_cast<std::size_t>(d.worker);
+  workers_[to]->leave(&inbox_contents::withdrawals, std::move(d));
+}
+
+void server::on_read(storage::read_done d) noexcept {
+  const auto to = static_cast<std::size_t>(d.worker);
+  workers_[to]->leave(&inbox_contents::reads, std::move(d));
+}
+
+void server::on_pressure(storage::pressure level, std::string_view reason) noexcept {
+  if (level == storage::pressure::none) log_.info("the store takes messages again");
+  else log_.warning("the store asks for less", {{"why", std::string(reason)}});
+  for (auto& w : workers_) {
+    w->leave_task([&w, level] { w->shard().on_pressure(level); });
+  }
+}
+
+}  // namespace whimbrel::broker::net
