@@ -129,7 +129,7 @@ class worker final : public core::executor, public core::post_office, public amq
   std::atomic<std::size_t> connection_count_{0};
   std::thread thread_;
 
-  std::mutex inbox_lock_;     // protects inbox_, and nothing else: see LOCKS.md
+  std::mutex inbox_lock_;     // protects inbox_, and nothing else: see ../LOCKS.md
   inbox_contents inbox_;
   inbox_contents taken_;      // what drain_inbox works through
 };
