@@ -35,13 +35,18 @@ std::optional<entries_view> entries_view::parse(group_id id, std::span<const std
   if (octets.size() < header_octets) return std::nullopt;
   if (load<std::uint32_t>(octets, 0) != checksum(id, octets)) return std::nullopt;
   if (load<std::uint32_t>(octets, 4) != format) return std::nullopt;
+  const entries_view view = trusted(octets);
+  if (!view.is_sound()) return std::nullopt;
+  return view;
+}
+
+entries_view entries_view::trusted(std::span<const std::byte> octets) {
   entries_view view;
   view.octets_ = octets;
   view.runs_ = load<std::uint32_t>(octets, 8);
   view.entries_ = load<std::uint32_t>(octets, 12);
   view.extras_ = load<std::uint32_t>(octets, 16);
   view.body_octets_ = load<std::uint32_t>(octets, 20);
-  if (!view.is_sound()) return std::nullopt;
   return view;
 }
 
@@ -69,6 +74,19 @@ stored_extra entries_view::extra(std::uint32_t i) const {
   const std::size_t at = extras_at() + std::size_t{i} * extra_octets;
   return {load<std::uint32_t>(octets_, at), load<std::uint32_t>(octets_, at + 4),
           load<std::int64_t>(octets_, at + 8), load<std::uint64_t>(octets_, at + 16)};
+}
+
+std::uint32_t entries_view::first_extra_from(std::uint32_t position) const {
+  std::uint32_t from = 0;
+  for (std::uint32_t end = extras_; from < end;) {
+    const std::uint32_t middle = from + (end - from) / 2;
+    if (extra(middle).position < position) {
+      from = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return from;
 }
 
 bool entries_view::is_sound() const {
@@ -183,6 +201,16 @@ std::uint32_t settled_bits::next(std::uint32_t from, std::uint32_t end, bool wan
     from = (from / 64 + 1) * 64;
   }
   return end;
+}
+
+std::uint32_t settled_bits::count(std::uint32_t from, std::uint32_t end) const {
+  std::uint32_t total = 0;
+  for (std::uint32_t at = next(from, end, true); at < end;) {
+    const std::uint32_t stop = next(at, end, false);
+    total += stop - at;
+    at = next(stop, end, true);
+  }
+  return total;
 }
 
 // state

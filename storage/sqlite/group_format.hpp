@@ -48,9 +48,14 @@ class entries_view {
   [[nodiscard]] static std::optional<entries_view> parse(group_id id,
                                                          std::span<const std::byte> octets);
 
+  /// For octets that have been through parse().
+  [[nodiscard]] static entries_view trusted(std::span<const std::byte> octets);
+
   [[nodiscard]] std::uint32_t runs() const { return runs_; }
   [[nodiscard]] std::uint32_t entries() const { return entries_; }
   [[nodiscard]] std::uint32_t extras() const { return extras_; }
+  /// The number of the first extra whose position is not before `position`.
+  [[nodiscard]] std::uint32_t first_extra_from(std::uint32_t position) const;
   [[nodiscard]] std::uint32_t body_octets() const { return body_octets_; }
   [[nodiscard]] stored_run run(std::uint32_t i) const;
   [[nodiscard]] stored_entry entry(std::uint32_t position) const;
@@ -106,6 +111,8 @@ class settled_bits {
   std::uint32_t set(std::uint32_t from, std::uint32_t n);
   /// The next position at or after `from` and below `end` that is (not) set, or `end`.
   [[nodiscard]] std::uint32_t next(std::uint32_t from, std::uint32_t end, bool set) const;
+  /// How many of [from, end) are set.
+  [[nodiscard]] std::uint32_t count(std::uint32_t from, std::uint32_t end) const;
   [[nodiscard]] std::span<const std::uint64_t> words() const { return words_; }
   [[nodiscard]] std::span<std::uint64_t> words() { return words_; }
 

@@ -15,7 +15,7 @@ constexpr const char* tables = R"(
   CREATE TABLE group_state(id INTEGER PRIMARY KEY, live INTEGER NOT NULL, state BLOB NOT NULL);
   CREATE TABLE chunk(id INTEGER PRIMARY KEY, body INTEGER NOT NULL, place INTEGER NOT NULL,
                      size INTEGER NOT NULL, crc INTEGER NOT NULL, octets BLOB NOT NULL);
-  CREATE UNIQUE INDEX chunk_place ON chunk(body, place, size);
+  CREATE UNIQUE INDEX chunk_place ON chunk(body, place);
   CREATE TABLE record(kind INTEGER NOT NULL, key TEXT NOT NULL, crc INTEGER NOT NULL,
                       value BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;
   CREATE TABLE probe(id INTEGER PRIMARY KEY, attempt INTEGER NOT NULL);
