@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Links: addresses, temporary nodes, request and reply, refusals, many of them, shutdown."""
+from proton import Message, Terminus
+
+from case import collector
+from peer import ACCEPTED, REJECTED, Failed, check, check_equal, settle_down, wait
+
+CASES, case = collector()
+
+
+@case("request and reply over a dynamic node and the anonymous terminus")
+def _(env):
+    client, server = env.peer(), env.peer()
+    address = env.address("requests")
+    requests = server.receiver(address, credit=10)
+    replies = server.sender(None)
+    back = client.receiver(dynamic=True, credit=10)
+    reply_to = back.remote_source.address
+    check(reply_to, "the reply to attach names no address")
+    ask = client.sender(address)
+    for i in range(20):
+        client.put(ask, Message(body="request %d" % i, reply_to=reply_to, correlation_id=i))
+        got = server.receive(requests)
+        server.put(replies, Message(address=got.message.reply_to, body=got.body.upper(),
+                                    correlation_id=got.message.correlation_id))
+        got.accept()
+        requests.flow(1)
+        answer = client.receive(back)
+        check_equal((answer.body, answer.message.correlation_id), ("REQUEST %d" % i, i), "answer")
+        answer.accept()
+        back.flow(1)
+
+
+@case("two dynamic nodes have two names")
+def _(env):
+    peer = env.peer()
+    names = {peer.receiver(dynamic=True).remote_source.address for _ in range(20)}
+    check_equal(len(names), 20, "different names")
+
+
+@case("a temporary queue disappears with its link")
+def _(env):
+    client, other = env.peer(), env.peer()
+    back = client.receiver(dynamic=True)
+    name = back.remote_source.address
+    other.put(other.sender(name), Message(body="x"))
+    client.detach(back)
+    anonymous = other.sender(None)
+    wait(lambda: other.outcome(other.send(anonymous, Message(address=name, body="x"))) == REJECTED,
+         "the queue to be gone")
+    check_equal(other.condition, "amqp:not-found", "why")
+
+
+@case("a temporary queue disappears with its connection")
+def _(env):
+    client, other = env.peer(), env.peer()
+    name = client.receiver(dynamic=True).remote_source.address
+    client.drop()
+    anonymous = other.sender(None)
+    wait(lambda: other.outcome(other.send(anonymous, Message(address=name, body="x"))) == REJECTED,
+         "the queue to be gone")
+    check_equal(other.condition, "amqp:not-found", "why")
+
+
+@case("only its creator consumes from a temporary queue")
+def _(env):
+    client, other = env.peer(), env.peer()
+    name = client.receiver(dynamic=True).remote_source.address
+    link = other.receiver(name, wait_open=False)
+    wait(lambda: other.is_refused(link), "the refusal")
+    why = other.why_refused(link)
+    check(why in ("amqp:unauthorized-access", "amqp:resource-locked", "amqp:not-allowed"),
+          "refused with %s" % why)
+
+
+@case("a dynamic target makes a temporary queue, as JMS does")
+def _(env):
+    client, other = env.peer(), env.peer()
+    maker = client.sender(dynamic=True, capabilities=["temporary-queue"],
+                          name="qpid-jms:temp-queue-creator:1", wait_credit=False)
+    name = maker.remote_target.address
+    check(name, "the reply to attach names no address")
+    receiver = client.receiver(name, credit=5, capabilities=["temporary-queue"])
+    other.put(other.sender(name), Message(body="hello"))
+    got = client.receive(receiver)
+    check_equal(got.body, "hello", "the body")
+    got.accept()
+    client.detach(maker)
+    anonymous = other.sender(None)
+    wait(lambda: other.outcome(other.send(anonymous, Message(address=name, body="x"))) == REJECTED,
+         "the queue to be gone")
+
+
+REFUSED = [
+    ("/queues/none-such", "amqp:not-found"),
+    ("/topics/t", "amqp:not-implemented"),
+    ("/streams/s", "amqp:not-implemented"),
+    ("topic://t", "amqp:not-implemented"),
+]
+
+
+@case("a refused consumer: attach with a null source, then detach with the error")
+def _(env):
+    peer = env.peer()
+    for address, condition in REFUSED:
+        link = peer.receiver(address, wait_open=False)
+        peer.wait_refused(link, condition)
+        check_equal(link.remote_source.type, Terminus.UNSPECIFIED, "source for " + address)
+    check(not peer.is_closed(), "the connection suffered: %s" % peer.why_closed())
+    peer.receiver(env.address())
+
+
+@case("a refused producer: attach with a null target, then detach with the error")
+def _(env):
+    peer = env.peer()
+    for address, condition in REFUSED:
+        link = peer.sender(address, wait_open=False)
+        peer.wait_refused(link, condition)
+        check_equal(link.remote_target.type, Terminus.UNSPECIFIED, "target for " + address)
+    link = peer.sender(None, coordinator=True, wait_open=False)
+    peer.wait_refused(link, "amqp:not-implemented")
+    peer.sender(env.address())
+
+
+@case("the capability topic is refused as not implemented, queue is taken")
+def _(env):
+    peer = env.peer()
+    link = peer.receiver(env.address(), capabilities=["topic"], wait_open=False)
+    peer.wait_refused(link, "amqp:not-implemented")
+    peer.receiver(env.address(), capabilities=["queue"])
+    peer.sender(env.address(), capabilities=["queue"])
+
+
+@case("every form of address names the same queue")
+def _(env):
+    peer = env.peer()
+    name = env.address("one two/three%")
+    encoded = name.replace("%", "%25").replace("/", "%2F").replace(" ", "%20")
+    plain = env.address("plain")
+    peer.sender(name)
+    peer.sender(plain)
+    rows = [(name, name), (name, "/queues/" + encoded), (plain, plain),
+            (plain, "/queues/" + plain), (plain, "queue://" + plain), (plain, "queue:" + plain),
+            (plain, "amqp://localhost/" + plain), (plain, "amqp://localhost:5672/" + plain)]
+    for target, form in rows:
+        peer.put(peer.sender(form), Message(body=form))
+        got = peer.drain(peer.receiver(target))
+        check_equal([one.body for one in got], [form], "through " + form)
+        got[0].accept()
+        peer.put(peer.sender(target), Message(body=form))
+        got = peer.drain(peer.receiver(form))
+        check_equal([one.body for one in got], [form], "from " + form)
+        got[0].accept()
+
+
+@case("the attach reply echoes what is in force")
+def _(env):
+    peer = env.peer()
+    address = env.address()
+    sender = peer.sender(address)
+    check_equal(sender.remote_target.address, address, "target address")
+    check_equal(sender.remote_source.address, sender.name, "source address of a producer")
+    receiver = peer.receiver(address)
+    check_equal(receiver.remote_source.address, address, "source address")
+
+    def odd(link):
+        link.source.filter.put_dict({"no-such-filter": "x"})
+    filtered = peer.receiver(address, configure=odd)
+    echoed = filtered.remote_source.filter
+    echoed.rewind()
+    check(not echoed.next() or not echoed.get_object(), "an unknown filter was echoed")
+
+
+@case("a link's name may be used again at once, and stolen")
+def _(env):
+    peer = env.peer()
+    address = env.address()
+    peer.put(peer.sender(address), Message(body="x"))
+    first = peer.receiver(address, name="the-name")
+    peer.detach(first)
+    second = peer.receiver(address, name="the-name", credit=1)
+    check_equal(peer.receive(second).body, "x", "on the second link of that name")
+
+
+@case("200 sessions and 1,000 links on one connection")
+def _(env):
+    peer = env.peer(channel_max=255)
+    sessions = [peer.new_session() for _ in range(199)] + [peer.session]
+    addresses = [env.address("many") for _ in range(500)]
+    links = []
+    for i, address in enumerate(addresses):
+        links.append((peer.sender(address, session=sessions[i % 200], wait_open=False),
+                      peer.receiver(address, session=sessions[(i * 7 + 3) % 200],
+                                    wait_open=False)))
+    for sender, receiver in links:
+        peer.wait_open(sender)
+        peer.wait_open(receiver)
+        receiver.flow(2)
+    check_equal(peer.transport.remote_channel_max >= 199, True, "channel-max suffices")
+    sent = []
+    for address, (sender, _) in zip(addresses, links):
+        sent += [peer.send(sender, Message(body=address + "/1", durable=True)),
+                 peer.send(sender, Message(body=address + "/2"))]
+    for address, (_, receiver) in zip(addresses, links):
+        got = peer.receive_all(receiver, 2)
+        check_equal([one.body for one in got], [address + "/1", address + "/2"], "bodies")
+        for one in got:
+            one.accept()
+    for one in sent:
+        check_equal(peer.outcome(one), ACCEPTED, "the outcome of a send")
+    for sender, receiver in links:
+        sender.close()
+        receiver.close()
+    wait(lambda: all(peer.is_refused(s) and peer.is_refused(r) for s, r in links), "1,000 detaches")
+    peer.close()
+
+
+@case("the connection survives a hundred times attach, use, detach")
+def _(env):
+    peer = env.peer()
+    address = env.address()
+    for i in range(100):
+        sender = peer.sender(address)
+        receiver = peer.receiver(address, credit=1)
+        peer.put(sender, Message(body=i))
+        got = peer.receive(receiver)
+        check_equal(got.body, i, "body")
+        got.accept(settle=False)
+        wait(lambda: got.delivery.settled, "settled")
+        got.delivery.settle()
+        sender.close()
+        receiver.close()
+        wait(lambda: peer.is_refused(sender) and peer.is_refused(receiver), "detach")
+
+
+@case("idle connections are kept alive, both ways", config='idle-time-out = "400ms"\n')
+def _(env):
+    peer = env.peer(idle=600)
+    check(peer.transport.remote_idle_timeout <= 400, "the broker's idle-time-out is not sent")
+    settle_ticking(peer, 2.0)
+    check(not peer.is_closed(), "closed: %s" % peer.why_closed())
+
+
+def settle_ticking(peer, seconds):
+    """Proton sends its heartbeats, and notices missing ones, only when told the time."""
+    import time
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        peer.transport.tick(time.monotonic())
+        settle_down(0.05)
+
+
+@case("a silent client is closed with resource-limit-exceeded or at least closed",
+      config='idle-time-out = "200ms"\n')
+def _(env):
+    peer = env.peer()
+    wait(peer.is_closed, "the close", 5)
+
+
+@case("SIGTERM: every client sees amqp:connection:forced, the broker exits 0", alone=True)
+def _(env):
+    peers = [env.peer() for _ in range(5)]
+    address = env.address()
+    peers[0].put(peers[0].sender(address), Message(body="kept", durable=True))
+    held = peers[1].receive(peers[1].receiver(address, credit=5))
+    check_equal(held.body, "kept", "the body")
+    import signal
+    env.broker.process.send_signal(signal.SIGTERM)
+    for peer in peers:
+        wait(peer.is_closed, "the close")
+        check_equal(peer.why_closed(), "amqp:connection:forced", "why it was closed")
+        peer.drop()
+    check_equal(env.broker.stop(), 0, "exit code")
+    env.broker.start()
+    got = env.peer()
+    again = got.receive(got.receiver(address, credit=1))
+    check_equal(again.body, "kept", "what the stopped broker had")
+
+
+@case("a second broker on the same data directory is refused, the first goes on")
+def _(env):
+    second = env.another_broker(data=env.broker.data)
+    from broker_process import StartFailed
+    try:
+        second.start(timeout=30)
+        raise Failed("two brokers run on one data directory")
+    except StartFailed:
+        pass
+    check_equal(second.process.returncode, 3, "its exit code")
+    peer = env.peer()
+    peer.put(peer.sender(env.address()), Message(body="x", durable=True))
