@@ -22,6 +22,7 @@
 namespace whimbrel::amqp::engine {
 
 class session;
+class connection_core;
 
 ///   in      `start`, `on_octets`, `on_written`, `on_timeout`, `on_lost`, and the verbs
 ///   out     `poll_event`, `poll_octets`, `next_timeout`
@@ -33,7 +34,12 @@ class session;
 ///     on_octets(chunk, now);                  // chunk must live until poll_event returns null
 ///     while (const event* e = poll_event()) ...verbs...
 ///     write poll_octets(), on_written(n)
-///     arm a timer for next_timeout()
+///     while (const event* e = poll_event()) ...     // room was made: sender_ready
+///     arm a timer for next_timeout()                // firing early is harmless
+///
+/// A verb outside of a turn (a verdict that came from elsewhere) is followed by the rest of one:
+/// poll_event and poll_octets. While an answer is owed to `sasl_init`, `sasl_response` or `opened`,
+/// nothing behind it is looked at; the octets are kept, 64 KiB at most.
 ///
 /// Violations by the peer end exactly the scope that the standard names; the engine sends the
 /// detach, end or close itself and then reports `link_detached`, `session_ended` or
@@ -52,7 +58,8 @@ class connection {
   void on_octets(std::span<const std::byte> in, clock::time_point now);
   void on_written(std::size_t n);
   void on_timeout(clock::time_point now);
-  /// The transport is gone: reports `connection_closed` (not by us, no error) if it was open.
+  /// The transport is gone: reports `connection_closed` (not by us, no error) unless that was told
+  /// before.
   void on_lost();
 
   // --- out ---
@@ -69,11 +76,13 @@ class connection {
 
   // --- verbs ---
   /// Server: the verdict on a `sasl_init` or `sasl_response`.
-  void sasl_outcome(spec::sasl_code);
+  void sasl_outcome(spec::sasl_code, std::span<const std::byte> additional_data = {});
   void sasl_challenge(std::span<const std::byte>);
-  /// Sends our open (from the options). A server calls it to accept an `opened` event.
+  /// Sends our open (from the options). A server calls it to accept an `opened` event; a client may
+  /// call it at any time, it goes out when the layers below are ready.
   void open();
-  /// Sends close, with or without an error; later frames are discarded but for the answer. [2.4.3]
+  /// Sends close, with or without an error; later frames are discarded but for the answer, with
+  /// which `connection_closed` comes. Sends open before it if need be. [2.4.3]
   void close(std::optional<spec::error> = {});
   /// Starts a session of ours (client side); null when channel-max is reached.
   session* begin();
@@ -92,12 +101,7 @@ class connection {
   void* context = nullptr;  // the application's; not touched here
 
  private:
-  friend class session;
-  friend class link;
-  friend class sender;
-  friend class receiver;
-  class impl;
-  std::unique_ptr<impl> impl_;
+  std::unique_ptr<connection_core> core_;
 };
 
 }  // namespace whimbrel::amqp::engine

@@ -50,9 +50,10 @@ struct options {
   std::optional<codec::map> properties = {};
 
   // announced in begin [2.7.2]
-  std::uint32_t handle_max = 1023;
+  std::uint32_t handle_max = 1023;        // at most 65,535 is announced
   std::uint32_t incoming_window = 2048;   // frames; fixed in the steady state
   std::uint32_t outgoing_window = 2048;
+  std::uint32_t first_delivery_id = 0;    // of ours on a session; elsewhere for tests of the wrap
 
   // bounds on what a peer can make us hold
   std::uint32_t links_max = 4096;                    // a connection
