@@ -113,8 +113,8 @@ class delivery_map {
 
   /// Gives back what is not in use.
   void release_spare() {
-    if (ring_live_ == 0) ring_ = {};
-    if (stragglers_.empty()) stragglers_ = {};
+    if (ring_live_ == 0) std::vector<Entry>().swap(ring_);
+    if (stragglers_.empty()) stragglers_.shrink_to_fit();
   }
 
   /// Octets of memory held.

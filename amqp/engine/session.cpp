@@ -259,7 +259,7 @@ void session::drop_links() {
 void session::release_spare() {
   sent_.release_spare();
   received_.release_spare();
-  if (owing_flow_.empty()) owing_flow_ = {};
+  if (owing_flow_.empty()) owing_flow_.shrink_to_fit();
 }
 
 }  // namespace whimbrel::amqp::engine

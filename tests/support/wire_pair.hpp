@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,8 +16,9 @@
 #include "amqp/engine/connection.hpp"
 #include "amqp/engine/link.hpp"
 #include "amqp/engine/session.hpp"
+#include "tests/support/hex.hpp"
 
-namespace whimbrel::tests {
+namespace whimbrel::test {
 
 namespace engine = amqp::engine;
 namespace spec = amqp::spec;
@@ -175,7 +175,7 @@ class wire_pair {
   engine::clock::time_point now = engine::clock::time_point{} + std::chrono::hours(1);
   /// Octets handed over at a time; 0: all. With `dice`, at most that.
   std::size_t chunk_max = 0;
-  std::mt19937* dice = nullptr;
+  random_source* dice = nullptr;
 
   /// Headers, SASL and opens.
   void open() {
@@ -230,7 +230,7 @@ class wire_pair {
     while (!octets.empty()) {
       std::size_t n = chunk_max == 0 ? octets.size() : std::min(chunk_max, octets.size());
       if (dice != nullptr && n > 1)
-        n = std::uniform_int_distribution<std::size_t>(1, n)(*dice);
+        n = 1 + dice->below(n);
       // A copy of exactly this size, so that sanitizers see a read beyond it.
       const std::vector<std::byte> chunk(octets.begin(),
                                          octets.begin() + static_cast<std::ptrdiff_t>(n));
@@ -285,4 +285,4 @@ inline std::uint32_t send_text(engine::sender& on, std::string_view tag, std::st
   return p.delivery_id;
 }
 
-}  // namespace whimbrel::tests
+}  // namespace whimbrel::test

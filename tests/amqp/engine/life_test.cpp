@@ -5,7 +5,7 @@
 #include "tests/support/wire_pair.hpp"
 
 using namespace whimbrel;
-using namespace whimbrel::tests;
+using namespace whimbrel::test;
 using engine::event_kind;
 
 TEST_CASE("engine: a message travels, its outcome comes back, and everything is closed in order") {
