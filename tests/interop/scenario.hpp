@@ -53,12 +53,14 @@ class scenario : public proton::messaging_handler {
   const std::string& url() const { return url_; }
 
   void done() {
+    if (done_ || !failure_.empty()) return;
     done_ = true;
     container_->stop();
   }
 
   void fail(const std::string& why) {
-    if (failure_.empty()) failure_ = why;
+    if (done_ || !failure_.empty()) return;  // what stop() itself tears down is no failure
+    failure_ = why;
     container_->stop();
   }
 
@@ -68,8 +70,8 @@ class scenario : public proton::messaging_handler {
 
   void on_container_start(proton::container& c) override {
     container_ = &c;
-    c.schedule(proton::duration(1000UL * static_cast<unsigned long>(seconds_max_)),
-               [this] { fail("not done in " + std::to_string(seconds_max_) + " s: " + state()); });
+    deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(seconds_max_);
+    watch();
     start(c);
   }
 
@@ -81,8 +83,19 @@ class scenario : public proton::messaging_handler {
   void on_tracker_release(proton::tracker&) override { fail("a message was released"); }
 
  private:
+  /// In short steps: a container does not stop before its timers have fired.
+  void watch() {
+    if (done_ || !failure_.empty()) return;
+    if (std::chrono::steady_clock::now() > deadline_) {
+      fail("not done in " + std::to_string(seconds_max_) + " s: " + state());
+      return;
+    }
+    container_->schedule(proton::duration(50), [this] { watch(); });
+  }
+
   std::string url_;
   int seconds_max_;
+  std::chrono::steady_clock::time_point deadline_ = {};
   std::string failure_ = {};
   bool done_ = false;
   proton::container* container_ = nullptr;
