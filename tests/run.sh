@@ -8,7 +8,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() {
   cat <<'TEXT'
-usage: tests/run.sh [--preset NAME] [--units]
+usage: tests/run.sh [--preset NAME] [--units | --no-crash]
 
 Sets everything up on Debian 12 and runs every test: installs the packages that
 are missing (as root or through sudo, never removing any), builds, runs the unit
@@ -19,15 +19,17 @@ the crash test (tests/crash) against the built broker. The last line says
   --preset NAME   dev (default), asan, tsan or coverage. With dev, the broker under
                   test is the release build; with the others, the one of the preset
   --units         unit tests and fuzz corpora alone
+  --no-crash      all but the crash test
 TEXT
 }
 
 preset=dev
-units_only=no
+scripts='interop crash'
 while [ $# -gt 0 ]; do
   case $1 in
     --help | -h) usage; exit 0 ;;
-    --units) units_only=yes ;;
+    --units) scripts= ;;
+    --no-crash) scripts=interop ;;
     --preset)
       preset=${2-}
       [[ $preset =~ ^(dev|asan|tsan|coverage)$ ]] || die "no such preset: '$preset'; see --help"
@@ -73,13 +75,14 @@ run_ctest() {
   fi
 }
 
-# run_script DIRECTORY: its run.sh, if it is there. A script that fails without saying how often
-# counts as one failure.
+# run_script DIRECTORY [argument...]: its run.sh, if it is there. A script that fails without saying
+# how often counts as one failure.
 run_script() {
-  local script=$top/tests/$1/run.sh log=$top/build/$preset/$1.log status=0 before=$failed
+  local name=$1 script=$top/tests/$1/run.sh log=$top/build/$preset/$1.log status=0 before=$failed
+  shift
   [ -x "$script" ] || return 0
-  step "tests/$1"
-  WHIMBREL=$broker WHIMBREL_BUILD=$top/build/$preset "$script" 2>&1 | tee "$log" >&2 || status=$?
+  step "tests/$name"
+  "$script" "$@" 2>&1 | tee "$log" >&2 || status=$?
   count_line "$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)" || status=1
   if [ $status -ne 0 ] && [ "$failed" -eq "$before" ]; then failed=$((failed + 1)); fi
 }
@@ -94,16 +97,21 @@ build_preset "$preset"
 step "unit tests and fuzz corpora"
 run_ctest
 
-if [ $units_only = no ]; then
+if [ -n "$scripts" ]; then
   broker=$top/build/$preset/whimbrel
   if [ "$preset" = dev ]; then
     step "building release"
     build_preset release whimbrel
     broker=$top/build/release/whimbrel
   fi
-  run_script interop
-  run_script crash
 fi
+for name in $scripts; do
+  if [ "$name" = interop ]; then
+    run_script interop --broker "$broker" --programs "$top/build/$preset/tests/interop"
+  else
+    run_script "$name" --broker "$broker"
+  fi
+done
 
 step "done"
 sum="$passed passed, $failed failed"
