@@ -10,7 +10,8 @@ namespace whimbrel::storage {
 
 inline void check(bool holds, const char* what, const char* file = __builtin_FILE(),
                   int line = __builtin_LINE()) {
-  if (holds) [[likely]] return;
+  if (holds) [[likely]]
+    return;
   std::fprintf(stderr, "%s:%d: invariant broken: %s\n", file, line, what);
   std::abort();
 }

@@ -15,9 +15,9 @@
 namespace whimbrel::storage {
 
 enum class queue_id : std::uint64_t {};
-enum class body_id : std::uint64_t {};   // 0: the body stands in the put itself
+enum class body_id : std::uint64_t {};  // 0: the body stands in the put itself
 enum class worker_id : std::uint16_t {};
-enum class token : std::uint64_t {};     // the caller's name for one request; opaque here
+enum class token : std::uint64_t {};  // the caller's name for one request; opaque here
 
 /// A message's place in its queue. Given out by the queue, never reused, only ever larger.
 using sequence = std::uint64_t;
@@ -32,14 +32,15 @@ struct entry_key {
 /// A message joins a queue. Puts of one batch that share a `body` pointer share one stored copy.
 struct put {
   entry_key key{};
-  blob_ptr body;                    // null when `large` names chunks
+  blob_ptr body;  // null when `large` names chunks
   body_id large{};
-  std::uint32_t flags = 0;          // the caller's, kept and given back by recovery
+  std::uint32_t flags = 0;  // the caller's, kept and given back by recovery
   std::uint32_t delivery_count = 0;
-  std::int64_t expires_ms = 0;      // absolute wall time; 0: never
+  std::int64_t expires_ms = 0;  // absolute wall time; 0: never
 };
 
-/// Messages [first, last] of a queue are gone. Sequences in the range that hold nothing are ignored.
+/// Messages [first, last] of a queue are gone. Sequences in the range that hold nothing are
+/// ignored.
 struct settle {
   queue_id queue{};
   sequence first = 0;
@@ -71,7 +72,15 @@ struct chunk {
 
 /// Ordinary tables: one row a key. A null `value` erases the row.
 enum class record_kind : std::uint8_t {
-  queue = 1, exchange, binding, subscription, policy, user, unsettled, stream, setting,
+  queue = 1,
+  exchange,
+  binding,
+  subscription,
+  policy,
+  user,
+  unsettled,
+  stream,
+  setting,
 };
 struct record {
   record_kind kind = record_kind::setting;
@@ -90,8 +99,8 @@ struct batch {
   std::vector<queue_id> dropped_queues;  // every message of these queues goes
 
   [[nodiscard]] bool empty() const {
-    return records.empty() && chunks.empty() && puts.empty() && moves.empty() &&
-           recounts.empty() && settles.empty() && dropped_queues.empty();
+    return records.empty() && chunks.empty() && puts.empty() && moves.empty() && recounts.empty() &&
+           settles.empty() && dropped_queues.empty();
   }
 };
 
@@ -200,7 +209,8 @@ class store {
   /// Bodies of `queue` from `from` on, in order: at least one if there is one, further ones while
   /// their sum stays within `octets_max`. Sees what has been reported durable. A message whose
   /// body is in chunks comes with an empty body: read_body() has the octets.
-  virtual void read(worker_id, queue_id queue, sequence from, std::size_t octets_max, token done) = 0;
+  virtual void read(worker_id, queue_id queue, sequence from, std::size_t octets_max,
+                    token done) = 0;
 
   /// Up to `octets_max` of a chunked body from `offset` on, as one item with an empty key.
   virtual void read_body(worker_id, body_id body, std::uint64_t offset, std::size_t octets_max,

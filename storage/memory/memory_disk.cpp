@@ -57,11 +57,10 @@ void memory_disk::apply_move(const move& m) {
   if (node.empty()) return;
   if (q->second.empty()) queues_.erase(q);
   const message& old = node.mapped();
-  const bool fresh =
-      queues_[m.to.queue]
-          .try_emplace(m.to.at,
-                       message{old.body, old.large, m.flags, m.delivery_count, m.expires_ms})
-          .second;
+  const bool fresh = queues_[m.to.queue]
+                         .try_emplace(m.to.at, message{old.body, old.large, m.flags,
+                                                       m.delivery_count, m.expires_ms})
+                         .second;
   check(fresh, "a sequence is given to one message only");
 }
 

@@ -49,7 +49,8 @@ void memory_store::recover(recovery_visitor& visitor) {
       if (const auto c = disk_.chunks_.find(m.large); c != disk_.chunks_.end()) {
         for (const auto& [offset, octets] : c->second) size += octets->size();
       }
-      slice.push_back({{id, at}, saturated(size), m.flags, m.delivery_count, m.expires_ms, m.large});
+      slice.push_back(
+          {{id, at}, saturated(size), m.flags, m.delivery_count, m.expires_ms, m.large});
       if (slice.size() == recovery_slice) visitor.on_entries(std::exchange(slice, {}));
     }
     if (!slice.empty()) visitor.on_entries(std::exchange(slice, {}));

@@ -48,10 +48,10 @@ class memory_disk {
 };
 
 struct memory_options {
-  bool manual = false;               // no thread: nothing happens before pump()
-  std::uint64_t seed = 1;            // of the two chances below
-  unsigned stall_permille = 0;       // a commit attempt fails before the sync
-  unsigned doubt_permille = 0;       // a commit fails at the sync; a coin says if it got there
+  bool manual = false;          // no thread: nothing happens before pump()
+  std::uint64_t seed = 1;       // of the two chances below
+  unsigned stall_permille = 0;  // a commit attempt fails before the sync
+  unsigned doubt_permille = 0;  // a commit fails at the sync; a coin says if it got there
 };
 
 /// A store without a disk. Deterministic in manual mode: the same calls, seed and pumps give the

@@ -43,8 +43,7 @@ std::uint32_t record_checksum(record_kind kind, std::string_view key,
   return crc32c(value, crc32c(std::as_bytes(std::span(key)), crc32c({&k, 1})));
 }
 
-std::uint32_t chunk_checksum(body_id body, std::uint64_t place,
-                             std::span<const std::byte> octets) {
+std::uint32_t chunk_checksum(body_id body, std::uint64_t place, std::span<const std::byte> octets) {
   const std::uint64_t key[] = {static_cast<std::uint64_t>(body), place};
   return crc32c(octets, crc32c(std::as_bytes(std::span(key))));
 }

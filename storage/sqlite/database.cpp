@@ -121,15 +121,16 @@ std::size_t blob_handle::size() const {
 void database::closer::operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
 
 database::database(const open_options& options) {
-  const int flags = (options.read_only ? SQLITE_OPEN_READONLY
-                                       : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
-                    SQLITE_OPEN_NOMUTEX;
+  const int flags =
+      (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
+      SQLITE_OPEN_NOMUTEX;
   sqlite3* raw = nullptr;
   const int result = sqlite3_open_v2(options.path.c_str(), &raw, flags,
                                      options.vfs.empty() ? nullptr : options.vfs.c_str());
   handle_.reset(raw);
   if (result != SQLITE_OK) {
-    throw_code(raw != nullptr ? extended(raw, result) : code{result}, "cannot open " + options.path);
+    throw_code(raw != nullptr ? extended(raw, result) : code{result},
+               "cannot open " + options.path);
   }
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, options.busy_ms);
@@ -189,9 +190,9 @@ void database::checkpoint_on_close(bool wanted) {
 
 database::checkpoint_result database::checkpoint_passive() {
   checkpoint_result out;
-  out.result = extended(handle_.get(), sqlite3_wal_checkpoint_v2(handle_.get(), "main",
-                                                                 SQLITE_CHECKPOINT_PASSIVE,
-                                                                 &out.frames, &out.frames_moved));
+  out.result = extended(handle_.get(),
+                        sqlite3_wal_checkpoint_v2(handle_.get(), "main", SQLITE_CHECKPOINT_PASSIVE,
+                                                  &out.frames, &out.frames_moved));
   return out;
 }
 

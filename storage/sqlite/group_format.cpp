@@ -91,8 +91,7 @@ std::uint32_t entries_view::first_extra_from(std::uint32_t position) const {
 
 bool entries_view::is_sound() const {
   const std::size_t whole = extras_at() + std::size_t{extras_} * extra_octets;
-  return whole == octets_.size() && runs_are_sound() && entries_are_sound() &&
-         extras_are_sound();
+  return whole == octets_.size() && runs_are_sound() && entries_are_sound() && extras_are_sound();
 }
 
 bool entries_view::runs_are_sound() const {
@@ -257,8 +256,7 @@ bool load_bitmap(std::span<const std::byte> octets, std::uint32_t positions, set
   return positions == 0 || tail_is_clear(into, positions);
 }
 
-bool load_recounts(std::span<const std::byte> octets, std::uint32_t positions,
-                   recount_list& into) {
+bool load_recounts(std::span<const std::byte> octets, std::uint32_t positions, recount_list& into) {
   for (std::size_t at = 0; at < octets.size(); at += 8) {
     const auto position = load<std::uint32_t>(octets, at);
     if (position >= positions) return false;
@@ -311,9 +309,9 @@ std::optional<group_marks> parse_state(group_id id, std::uint32_t positions,
     return std::nullopt;
   }
   const bool known = form == form_ranges || form == form_bitmap;
-  const bool sound = known && (form == form_ranges
-                                   ? load_ranges(settled, positions, marks.settled)
-                                   : load_bitmap(settled, positions, marks.settled)) &&
+  const bool sound = known &&
+                     (form == form_ranges ? load_ranges(settled, positions, marks.settled)
+                                          : load_bitmap(settled, positions, marks.settled)) &&
                      load_recounts(recounts, positions, marks.recounts);
   if (!sound) return std::nullopt;
   return marks;

@@ -104,9 +104,7 @@ class settled_bits {
  public:
   explicit settled_bits(std::uint32_t positions = 0) : words_((positions + 63) / 64) {}
 
-  [[nodiscard]] bool test(std::uint32_t at) const {
-    return (words_[at / 64] >> at % 64 & 1) != 0;
-  }
+  [[nodiscard]] bool test(std::uint32_t at) const { return (words_[at / 64] >> at % 64 & 1) != 0; }
   /// Sets [from, from + n); returns how many were not set before.
   std::uint32_t set(std::uint32_t from, std::uint32_t n);
   /// The next position at or after `from` and below `end` that is (not) set, or `end`.

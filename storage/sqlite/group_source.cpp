@@ -22,9 +22,8 @@ group_source::loaded group_source::load(group_id id) {
     if (primary(result) == code::corrupt) return {finding::damaged, nullptr, code::ok};
     return {finding::unreadable, nullptr, result};
   }
-  kept& place = *std::min_element(cache_.begin(), cache_.end(), [](const kept& a, const kept& b) {
-    return a.used < b.used;
-  });
+  kept& place = *std::min_element(cache_.begin(), cache_.end(),
+                                  [](const kept& a, const kept& b) { return a.used < b.used; });
   const auto octets = entries_.octets(0);
   place.id = id;
   place.octets.assign(octets.begin(), octets.end());
@@ -38,8 +37,7 @@ group_source::loaded group_source::load(group_id id) {
 group_source::piece group_source::open_bodies(group_id id) {
   if (bodies_.is_open() && bodies_of_ == id) return {finding::found, code::ok};
   bodies_.close();
-  const code result =
-      db_.open_blob(bodies_, "group_body", "bodies", static_cast<std::int64_t>(id));
+  const code result = db_.open_blob(bodies_, "group_body", "bodies", static_cast<std::int64_t>(id));
   bodies_of_ = id;
   if (result == code::ok) return {finding::found, code::ok};
   bodies_.close();

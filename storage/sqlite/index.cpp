@@ -141,7 +141,9 @@ void live_index::add(new_group g) {
   for (const stored_run& r : g.runs) {
     const std::uint32_t gone =
         marks != nullptr ? marks->settled.count(position, position + r.count) : 0;
-    if (const std::uint32_t live = r.count - gone; live > 0) queues_[r.queue].add({r.first, r.count, live, slot, position});
+    if (const std::uint32_t live = r.count - gone; live > 0) {
+      queues_[r.queue].add({r.first, r.count, live, slot, position});
+    }
     position += r.count;
   }
 }

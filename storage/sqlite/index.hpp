@@ -27,10 +27,10 @@ struct group {
   group_id id = 0;
   std::uint32_t count = 0;
   std::uint32_t live = 0;
-  std::uint32_t octets = 0;             // of the bodies and entries
-  bool dirty = false;                   // its rows must be written or deleted
-  std::unique_ptr<group_marks> marks;   // null: nothing settled, nothing counted anew
-  std::unique_ptr<large_list> large;    // null: no body is in chunks; ascending by position
+  std::uint32_t octets = 0;            // of the bodies and entries
+  bool dirty = false;                  // its rows must be written or deleted
+  std::unique_ptr<group_marks> marks;  // null: nothing settled, nothing counted anew
+  std::unique_ptr<large_list> large;   // null: no body is in chunks; ascending by position
 };
 
 /// A group that became durable, or was found by recovery.

@@ -110,8 +110,7 @@ reader::step reader::read_span(const live_span& span, progress& p) {
     return step::goes_on;
   }
   for (std::uint32_t done = 0; done < span.count;) {
-    const std::uint32_t n =
-        fitting(*stored.view, span.position + done, span.count - done, p);
+    const std::uint32_t n = fitting(*stored.view, span.position + done, span.count - done, p);
     if (n == 0) {
       p.is_full = true;
       return step::goes_on;
@@ -141,8 +140,7 @@ std::uint32_t reader::fitting(const entries_view& view, std::uint32_t begin, std
   return n;
 }
 
-reader::step reader::read_stretch(const live_span& stretch, const entries_view& view,
-                                  progress& p) {
+reader::step reader::read_stretch(const live_span& stretch, const entries_view& view, progress& p) {
   std::size_t octets = 0;
   std::size_t offset = 0;
   for (std::uint32_t i = 0; i < stretch.count; ++i) {

@@ -199,9 +199,9 @@ void pass::add_extra(const stored_extra& extra, recovered_entry& into) const {
 }
 
 void pass::add_recount(const recount_list& list, std::uint32_t position, recovered_entry& into) {
-  const auto found = std::lower_bound(
-      list.begin(), list.end(), position,
-      [](const auto& known, std::uint32_t at) { return known.first < at; });
+  const auto found =
+      std::lower_bound(list.begin(), list.end(), position,
+                       [](const auto& known, std::uint32_t at) { return known.first < at; });
   if (found != list.end() && found->first == position) into.delivery_count = found->second;
 }
 

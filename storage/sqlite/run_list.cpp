@@ -23,8 +23,8 @@ void run_list::add(const run& r) {
 }
 
 std::size_t run_list::find(sequence at) const {
-  const auto found = std::partition_point(runs_.begin(), runs_.end(),
-                                          [&](const run& r) { return r.last() < at; });
+  const auto found =
+      std::partition_point(runs_.begin(), runs_.end(), [&](const run& r) { return r.last() < at; });
   return static_cast<std::size_t>(found - runs_.begin());
 }
 

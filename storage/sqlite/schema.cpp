@@ -45,12 +45,9 @@ constexpr std::array writer_pragmas = {
 };
 
 constexpr std::array reader_pragmas = {
-    pragma{"query_only", "ON", "1"},
-    pragma{"mmap_size", "0", "0"},
-    pragma{"cache_size", "-4096", "-4096"},
-    pragma{"trusted_schema", "OFF", "0"},
-    pragma{"cell_size_check", "ON", "1"},
-    pragma{"busy_timeout", "250", "250"},
+    pragma{"query_only", "ON", "1"},        pragma{"mmap_size", "0", "0"},
+    pragma{"cache_size", "-4096", "-4096"}, pragma{"trusted_schema", "OFF", "0"},
+    pragma{"cell_size_check", "ON", "1"},   pragma{"busy_timeout", "250", "250"},
 };
 
 constexpr std::array file_pragmas = {

@@ -31,8 +31,8 @@ class sqlite_store final : public store {
       prepare_schema(db_);
       configure_writer(db_);
     } catch (const boost::system::system_error& e) {
-      throw_code(code{e.code().value()}, "cannot use " + directory_.database_path() + ": " +
-                                             e.what());
+      throw_code(code{e.code().value()},
+                 "cannot use " + directory_.database_path() + ": " + e.what());
     }
   }
 

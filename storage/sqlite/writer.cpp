@@ -36,8 +36,7 @@ writer::writer(const sqlite_options& options, database& db, live_index& index,
       checkpoint_at_(options.log_octets_checkpoint) {
   db_.on_log_growth(
       [](void* self, sqlite3*, const char*, int frames) {
-        static_cast<writer*>(self)->log_octets_ =
-            static_cast<std::uint64_t>(frames) * frame_octets;
+        static_cast<writer*>(self)->log_octets_ = static_cast<std::uint64_t>(frames) * frame_octets;
         return 0;
       },
       this);
@@ -50,9 +49,7 @@ void writer::start(group_id next) {
   thread_ = std::thread([this] { run(); });
 }
 
-void writer::submit(waiting who, batch changes) {
-  enqueue(submission{who, std::move(changes)});
-}
+void writer::submit(waiting who, batch changes) { enqueue(submission{who, std::move(changes)}); }
 
 void writer::withdraw(waiting who, std::vector<entry_key> puts) {
   enqueue(withdrawal{who, std::move(puts)});
