@@ -130,9 +130,8 @@ int read_file(sqlite3_file* f, void* into, int n, sqlite3_int64 offset) {
 }
 
 int write_through(watched_file& w, std::span<const std::byte> octets, std::uint64_t offset) {
-  const int result =
-      w.base->pMethods->xWrite(w.base, octets.data(), static_cast<int>(octets.size()),
-                               static_cast<sqlite3_int64>(offset));
+  const int result = w.base->pMethods->xWrite(
+      w.base, octets.data(), static_cast<int>(octets.size()), static_cast<sqlite3_int64>(offset));
   if (result != SQLITE_OK || w.path == nullptr) return result;
   const std::lock_guard lock(w.owner->mutex);
   const std::uint64_t number = w.owner->note(vfs_call::write, w.kind, offset, octets.size());
@@ -154,13 +153,17 @@ int write_file(sqlite3_file* f, const void* from, int n, sqlite3_int64 offset) {
   }
   if (effect == nullptr) return write_through(w, octets, static_cast<std::uint64_t>(offset));
   switch (*effect) {
-    case vfs_effect::full: return SQLITE_FULL;
-    case vfs_effect::skipped: return SQLITE_OK;
-    case vfs_effect::io_error: return SQLITE_IOERR_WRITE;
-    case vfs_effect::short_write: break;
+    case vfs_effect::full:
+      return SQLITE_FULL;
+    case vfs_effect::skipped:
+      return SQLITE_OK;
+    case vfs_effect::io_error:
+      return SQLITE_IOERR_WRITE;
+    case vfs_effect::short_write:
+      break;
   }
-  const int half = write_through(w, octets.first(octets.size() / 2),
-                                 static_cast<std::uint64_t>(offset));
+  const int half =
+      write_through(w, octets.first(octets.size() / 2), static_cast<std::uint64_t>(offset));
   return half == SQLITE_OK ? SQLITE_IOERR_WRITE : half;
 }
 
@@ -222,9 +225,7 @@ int sync_file(sqlite3_file* f, int flags) {
 int file_size(sqlite3_file* f, sqlite3_int64* size) {
   return base_of(f)->pMethods->xFileSize(base_of(f), size);
 }
-int lock_file(sqlite3_file* f, int level) {
-  return base_of(f)->pMethods->xLock(base_of(f), level);
-}
+int lock_file(sqlite3_file* f, int level) { return base_of(f)->pMethods->xLock(base_of(f), level); }
 int unlock_file(sqlite3_file* f, int level) {
   return base_of(f)->pMethods->xUnlock(base_of(f), level);
 }
@@ -251,10 +252,25 @@ int shm_unmap(sqlite3_file* f, int remove) {
 
 /// Version 2: without the memory-mapped reads of version 3, which would go past us.
 const sqlite3_io_methods methods = {
-    2,         close_file,  read_file,           write_file,   truncate_file, sync_file,
-    file_size, lock_file,   unlock_file,         check_reserved_lock,         file_control,
-    sector_size,            device_characteristics, shm_map,   shm_lock,      shm_barrier,
-    shm_unmap, nullptr,     nullptr,
+    2,
+    close_file,
+    read_file,
+    write_file,
+    truncate_file,
+    sync_file,
+    file_size,
+    lock_file,
+    unlock_file,
+    check_reserved_lock,
+    file_control,
+    sector_size,
+    device_characteristics,
+    shm_map,
+    shm_lock,
+    shm_barrier,
+    shm_unmap,
+    nullptr,
+    nullptr,
 };
 
 state& state_of(sqlite3_vfs* vfs) { return *static_cast<state*>(vfs->pAppData); }
@@ -421,4 +437,4 @@ void recording_vfs::materialise(const std::string& directory, vfs_unsynced unsyn
   }
 }
 
-}  // namespace whimbrel::test
+}  // namespace whimbrel::tests

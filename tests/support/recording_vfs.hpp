@@ -37,10 +37,10 @@ enum class vfs_file : std::uint8_t { database, log, other, any };
 enum class vfs_call : std::uint8_t { write, sync, truncate };
 
 enum class vfs_effect : std::uint8_t {
-  full,          // SQLITE_FULL, nothing written
-  io_error,      // SQLITE_IOERR_WRITE, _FSYNC or _TRUNCATE, nothing done
-  short_write,   // half of the octets are written, then SQLITE_IOERR_WRITE
-  skipped,       // reported as done, and not done: the lying disk
+  full,         // SQLITE_FULL, nothing written
+  io_error,     // SQLITE_IOERR_WRITE, _FSYNC or _TRUNCATE, nothing done
+  short_write,  // half of the octets are written, then SQLITE_IOERR_WRITE
+  skipped,      // reported as done, and not done: the lying disk
 };
 
 struct vfs_fault {
@@ -69,8 +69,8 @@ struct vfs_write {
 enum class vfs_unsynced : std::uint8_t {
   lost,
   kept,
-  part,   // each 512-octet sector of each write survives with probability one half, by seed
-  prefix, // a random number of the oldest writes survives, the last of them torn
+  part,    // each 512-octet sector of each write survives with probability one half, by seed
+  prefix,  // a random number of the oldest writes survives, the last of them torn
 };
 
 /// Threads  Any thread may call any member. Destroy it after the last connection that uses it.
@@ -115,4 +115,4 @@ class recording_vfs {
   std::unique_ptr<state> state_;
 };
 
-}  // namespace whimbrel::test
+}  // namespace whimbrel::tests

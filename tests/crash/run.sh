@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The crash test: kill -9 under load, restart on the same data directory, check the clients' ledger.
+set -eu
+
+usage() {
+  cat <<'END'
+usage: tests/crash/run.sh [--kills N] [--workers "1 3"] [--seed S] [--broker BINARY]
+                          [--driver PROGRAM] [--keep]
+  --kills    kills for each number of workers (50)
+  --workers  numbers of workers to run with, one after the other ("1 3")
+  --seed     of the random choices; printed in any case
+  --broker   default: build/dev/whimbrel; --driver default: tests/crash_driver beside it
+  --keep     leave the data directory and the broker's log behind
+END
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+kills=50 workers="1 3" seed= broker=$here/../../build/dev/whimbrel driver= keep=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --kills) kills=$2; shift ;;
+    --workers) workers=$2; shift ;;
+    --seed) seed=$2; shift ;;
+    --broker) broker=$2; shift ;;
+    --driver) driver=$2; shift ;;
+    --keep) keep=1 ;;
+    --help|-h) usage; exit 0 ;;
+    *) echo "run.sh: unknown argument: $1" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+driver=${driver:-$(dirname "$broker")/tests/crash_driver}
+for program in "$broker" "$driver"; do
+  if [ ! -x "$program" ]; then
+    echo "run.sh: $program is not there; build it first" >&2
+    exit 2
+  fi
+done
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/whimbrel-crash.XXXXXX")
+trap 'if [ -z "$keep" ]; then rm -rf "$scratch"; else echo "kept: $scratch"; fi' EXIT
+trap 'exit 130' INT TERM
+failed=0
+"$driver" --self-test || failed=1
+for count in $workers; do
+  # A broker dies with its driver, whatever ends that one.
+  # shellcheck disable=SC2086
+  if ! "$driver" --broker "$broker" --directory "$scratch/workers-$count" --kills "$kills" \
+      --workers "$count" ${seed:+--seed $seed}; then
+    failed=1
+    tail -n 5 "$scratch/workers-$count/broker.log" 2>/dev/null || true
+  fi
+done
+exit "$failed"
