@@ -127,7 +127,7 @@ TEST_CASE("receiver_credit: credit granted before the sender's attach means its 
   CHECK(c.count() == delivery_count(1));
 }
 
-TEST_CASE("receiver_credit: the bound on unsettled deliveries cuts, and settling restores in steps") {
+TEST_CASE("receiver_credit: the bound on unsettled deliveries cuts, settling restores in steps") {
   receiver_credit c;
   c.on_attach(delivery_count(0));
   CHECK(c.want(100, false, 8));

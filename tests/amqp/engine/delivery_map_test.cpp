@@ -140,7 +140,7 @@ TEST_CASE("delivery_map: walks over what is not there are cheap from the second 
   CHECK(ids_in(m, 0, 65'536) == std::vector<std::uint32_t>{0, 65'535, 65'536});
 }
 
-TEST_CASE("delivery_map: thousands left unsettled among others are erased without a quadratic cost") {
+TEST_CASE("delivery_map: thousands left unsettled among others are erased at no quadratic cost") {
   map m;
   const std::uint32_t n = 200'000;
   for (std::uint32_t id = 0; id < n; ++id) {
