@@ -5,6 +5,8 @@
 #include <array>
 #include <utility>
 
+#include "amqp/codec/skip.hpp"
+
 namespace whimbrel::broker::core {
 
 namespace {
@@ -71,6 +73,7 @@ address parse_path(const prefix& p, std::string_view rest) {
   }
   auto name = percent_decoded(segment);
   if (!name) return invalid("'%' is not followed by two hexadecimal digits");
+  if (!amqp::codec::is_utf8(*name)) return invalid("the name is not UTF-8");
   return {p.kind, *std::move(name), true, {}};
 }
 

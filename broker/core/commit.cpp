@@ -32,7 +32,8 @@ void commit::cancel(std::uint32_t position) {
   ++dead_in_open_;
   ++counters_.cancelled;
   // Responsibility has passed to the consumer: nothing is left that a commit could make safer.
-  if (n.producer) send_verdicts(n, 1, outcome::accepted);
+  // Not behind a batch in doubt, where no outcome is sent.
+  if (n.producer && !failed_) send_verdicts(n, 1, outcome::accepted);
 }
 
 void commit::recount_in_batch(std::uint32_t position, std::uint32_t failed) {
@@ -123,9 +124,14 @@ bool commit::on_commit(const storage::commit_done& done) {
     failed_ = true;
     return false;
   }
-  auto due = std::move(in_flight_->due);
-  in_flight_.reset();
-  pay(due);
+  auto flown = *std::exchange(in_flight_, std::nullopt);
+  if (flown.asked_back) {
+    // The answer to that question will find another batch in flight: these have stayed.
+    for (const note& n : flown.due.notes) {
+      if (!n.dead) on_withdrawn(n.home, n.key.at, false);
+    }
+  }
+  pay(flown.due);
   return true;
 }
 
@@ -190,6 +196,7 @@ void commit::reject(const note& n) {
 }
 
 void commit::withdraw(const std::function<bool(queue_ref, sequence)>& may_go) {
+  if (failed_) return;
   for (std::size_t i = 0; i < open_due_.notes.size(); ++i) {
     note& n = open_due_.notes[i];
     if (n.dead || !may_go(n.home, n.key.at)) continue;
@@ -203,11 +210,13 @@ void commit::withdraw(const std::function<bool(queue_ref, sequence)>& may_go) {
   for (const note& n : in_flight_->due.notes) {
     if (!n.dead && may_go(n.home, n.key.at)) keys.push_back(n.key);
   }
-  if (!keys.empty()) store_.withdraw(self_, std::move(keys), in_flight_->name);
+  if (keys.empty()) return;
+  in_flight_->asked_back = true;
+  store_.withdraw(self_, std::move(keys), in_flight_->name);
 }
 
 void commit::on_withdraw(const storage::withdraw_done& done) {
-  if (!in_flight_ || in_flight_->name != done.done) return;
+  if (failed_ || !in_flight_ || in_flight_->name != done.done) return;
   auto gone = done.withdrawn;
   std::sort(gone.begin(), gone.end());
   for (note& n : in_flight_->due.notes) {

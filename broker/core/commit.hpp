@@ -27,7 +27,8 @@ struct commit_counters {
 ///
 /// Invariants
 ///   1. At most one batch is in flight. Completions therefore come in order.
-///   2. Nothing that is owed leaves but from on_commit(durable) or cancel.
+///   2. Nothing that is owed leaves but from on_commit(durable), cancel or a withdrawal; and nothing
+///      at all once a batch is in doubt.
 ///   3. A position names a put of the open batch only; flush makes all positions void.
 class commit {
  public:
@@ -98,6 +99,7 @@ class commit {
   struct flight {
     storage::token name{};
     owed due;
+    bool asked_back = false;  // some of its puts: see withdraw
   };
 
   [[nodiscard]] bool is_open_empty() const;

@@ -94,15 +94,13 @@ message_ptr annotate(const message& m, const amqp::codec::map& changes) {
                                   at.message_annotations_end - at.delivery_annotations_end);
   amqp::octet_buffer merged;
   const auto written = amqp::message::write_merged_annotations(merged, old, changes);
-  AMQP_ASSERT(written.has_value());  // both were checked when they came
+  if (written.has_error()) return message_ptr(&m);
   message_builder builder;
   builder.append(octets.first(at.delivery_annotations_end), true);
   builder.append(merged.octets(), true);
   builder.append(octets.subspan(at.message_annotations_end), false);
   auto made = builder.finish(m.format());
-  // The octets were well-formed, and so is a merged section.
-  AMQP_ASSERT(made.has_value());
-  return *std::move(made);
+  return made.has_value() ? *std::move(made) : message_ptr(&m);
 }
 
 }  // namespace whimbrel::broker::core

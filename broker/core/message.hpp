@@ -68,7 +68,8 @@ class message_builder {
 [[nodiscard]] amqp::decoded<message_ptr> make_message(std::span<const std::byte> octets,
                                                       std::uint32_t format = 0);
 
-/// The same message with `changes` merged into its message-annotations. [3.4.5]
+/// The same message with `changes` merged into its message-annotations; as it was if those cannot
+/// be merged, which is for its sender and the peer that changes it to settle. [3.4.5]
 [[nodiscard]] message_ptr annotate(const message&, const amqp::codec::map& changes);
 
 }  // namespace whimbrel::broker::core

@@ -3,6 +3,7 @@
 #include "broker/core/queue.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "amqp/base/assert.hpp"
@@ -50,7 +51,7 @@ void queue::put(letter&& l) {
   const auto& header = s.body->header();
   if (header.ttl) {
     s.expires_ms = home_.run_on().wall_ms() + *header.ttl;
-    expiry_.emplace(s.expires_ms, at);
+    watch_expiry(at, s);
   }
   const link_ref producer = l.has(letter_flag::presettled) ? link_ref{} : l.link;
   if (header.durable && settings_.durable) {
@@ -72,8 +73,12 @@ void queue::restore(const storage::recovered_entry& entry) {
   s.acquired = true;  // whether somebody had it before the crash, we cannot know [3.2.1]
   s.failed = entry.delivery_count;
   s.expires_ms = entry.expires_ms;
-  if (s.expires_ms != 0) expiry_.emplace(s.expires_ms, entry.key.at);
   ++depth_;
+  if (s.expires_ms != 0) watch_expiry(entry.key.at, s);
+  if (entry.flags != 0) {
+    s.formatted = true;
+    formats_[entry.key.at] = entry.flags;
+  }
   durable_to_ = entry.key.at;
   if (depth_ == 1) cursor_ = entry.key.at;
 }
@@ -101,6 +106,7 @@ void queue::grant(const letter& l) {
   const auto found = by_link_.find(l.link);
   if (found == by_link_.end()) return;
   consumer& c = consumers_[found->second];
+  if (c.closing) return;
   c.limit = l.count;
   const bool drain = l.has(letter_flag::drain);
   if (drain != c.draining) drain ? ++draining_ : --draining_;
@@ -139,15 +145,32 @@ void queue::on_durable(sequence last) {
   durable_to_ = std::max(durable_to_, last);
   if (!home_.memory_is_tight()) return;
   // What has just become safe may leave memory, unless consumers are about to reach it.
-  constexpr sequence kept_ahead = 1024;
-  for (sequence at = ring_.next_present(std::max(from, cursor_ + kept_ahead)); at <= last;
+  const sequence begin = home_.memory_is_short() ? from : std::max(from, cursor_ + kept_ahead);
+  for (sequence at = ring_.next_present(begin); at <= last; at = ring_.next_present(at + 1)) {
+    page_out(at, *ring_.find(at));
+  }
+}
+
+void queue::leave_memory() {
+  std::size_t to_see = resident_;
+  for (sequence at = ring_.next_present(ring_.first()); to_see > 0 && at < ring_.end();
        at = ring_.next_present(at + 1)) {
     stub& s = *ring_.find(at);
-    if (s.stored && s.at == place::available && s.body) {
-      set_resident(s, false);
-      s.body.reset();
-    }
+    if (!s.counted) continue;
+    --to_see;
+    page_out(at, s);
   }
+}
+
+/// The body leaves memory if the store has it as it is and nobody holds it.
+void queue::page_out(sequence at, stub& s) {
+  if (!s.stored || s.annotated || s.at != place::available || !s.body || at > durable_to_) return;
+  if (s.body->format() != 0) {
+    s.formatted = true;
+    formats_[at] = s.body->format();
+  }
+  set_resident(s, false);
+  s.body.reset();
 }
 
 void queue::on_submitted() { open_from_ = no_sequence; }
@@ -159,9 +182,10 @@ void queue::on_gate() {
 void queue::drop_expired() {
   const std::int64_t now = home_.run_on().wall_ms();
   bool dropped = false;
-  while (!expiry_.empty() && expiry_.top().first <= now) {
-    const sequence at = expiry_.top().second;
-    expiry_.pop();
+  while (!expiry_.empty() && expiry_.front().first <= now) {
+    const sequence at = expiry_.front().second;
+    std::pop_heap(expiry_.begin(), expiry_.end(), std::greater<>{});
+    expiry_.pop_back();
     stub* s = ring_.find(at);
     // One that is held is looked at again when it comes back.
     if (s == nullptr || s->at != place::available || s->expires_ms == 0) continue;
@@ -171,6 +195,24 @@ void queue::drop_expired() {
     dropped = true;
   }
   if (dropped) finish_drains();
+}
+
+/// Messages mostly go before their time is up. Their entries are swept out when they are the most.
+void queue::watch_expiry(sequence at, const stub& s) {
+  constexpr std::size_t few = 64;
+  if (expiry_.size() >= few && expiry_.size() >= 2 * depth_) {
+    std::erase_if(expiry_, [this](const auto& e) {
+      const stub* there = ring_.find(e.second);
+      return there == nullptr || there->at == place::gone;
+    });
+    std::make_heap(expiry_.begin(), expiry_.end(), std::greater<>{});
+  }
+  expiry_.emplace_back(s.expires_ms, at);
+  std::push_heap(expiry_.begin(), expiry_.end(), std::greater<>{});
+}
+
+bool queue::is_expired(const stub& s) const {
+  return s.expires_ms != 0 && s.expires_ms <= home_.run_on().wall_ms();
 }
 
 bool queue::begin_withdraw(sequence at) {

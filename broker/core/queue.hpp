@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <queue>
 #include <string>
 #include <vector>
 
@@ -64,6 +63,8 @@ class queue {
   void on_read(std::vector<storage::read_item> items, bool failed);
   void on_gate();                           // whether producers may be given credit has changed
   void drop_expired();
+  /// Every body that the store has and nobody holds leaves memory.
+  void leave_memory();
   [[nodiscard]] bool begin_withdraw(sequence at);  // true: nobody has it, and nobody will
   void end_withdraw(sequence at, bool gone);
   /// Lets go of everything: consumers and producers are told `detached` with this condition.
@@ -75,6 +76,8 @@ class queue {
   [[nodiscard]] std::size_t consumer_count() const { return by_link_.size(); }
   [[nodiscard]] bool has_expiring() const { return !expiry_.empty(); }
   [[nodiscard]] const queue_counters& counters() const { return counters_; }
+  /// Times of expiry that are watched; those of messages that have gone may be among them.
+  [[nodiscard]] std::size_t watched_expiries() const { return expiry_.size(); }
   void check_invariants() const;
 
  private:
@@ -118,6 +121,8 @@ class queue {
   void unpark();
   [[nodiscard]] bool has_body(sequence at, const stub& s);
   void request_read(sequence from);
+  void read_again_later();
+  void discard_unreadable(sequence at, stub& s);
 
   // queue_settle.cpp: what becomes of it
   void settle_one(const letter& l, sequence at, stub& s, bool& wrote);
@@ -125,6 +130,9 @@ class queue {
   void give_back(sequence at, stub& s);
   void apply_modified(const letter& l, sequence at, stub& s, bool& wrote);
   void erase(sequence at, stub& s);
+  void watch_expiry(sequence at, const stub& s);
+  void page_out(sequence at, stub& s);
+  [[nodiscard]] bool is_expired(const stub& s) const;
   void forget(consumer& c, slot s);
   [[nodiscard]] bool is_in_open_batch(sequence at, const stub& s) const;
   void set_resident(stub& s, bool resident);
@@ -146,15 +154,17 @@ class queue {
   std::vector<slot> browsers_;
   std::vector<link_ref> producers_;
   boost::unordered_flat_map<sequence, std::vector<link_ref>> excluded_;
-  std::priority_queue<std::pair<std::int64_t, sequence>,
-                      std::vector<std::pair<std::int64_t, sequence>>, std::greater<>>
-      expiry_;
+  // Min-heap of (when, which); also names messages that have gone, but not more of them than others.
+  std::vector<std::pair<std::int64_t, sequence>> expiry_;
+  boost::unordered_flat_map<sequence, std::uint32_t> formats_;  // of bodies that left, if not 0
+  std::size_t resident_ = 0;          // bodies in memory
   std::size_t draining_ = 0;          // consumers that wait for `drained`
   bool reading_ = false;
   sequence reading_from_ = 0;
   queue_counters counters_;
 
   static constexpr sequence no_sequence = ~sequence{0};
+  static constexpr sequence kept_ahead = 1024;  // bodies before consumers, while memory is tight
 };
 
 }  // namespace whimbrel::broker::core

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which message goes to which consumer.
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <utility>
 
+#include "amqp/base/assert.hpp"
 #include "broker/core/queue.hpp"
 #include "broker/core/shard.hpp"
 
@@ -15,7 +17,7 @@ void queue::dispatch() {
     const auto at = next_available();
     if (!at) break;
     stub& s = *ring_.find(*at);
-    if (s.expires_ms != 0 && s.expires_ms <= home_.run_on().wall_ms()) {
+    if (is_expired(s)) {
       bool wrote = false;
       ++counters_.expired;
       take(*at, s);
@@ -152,32 +154,47 @@ void queue::request_read(sequence from) {
 }
 
 void queue::on_read(std::vector<storage::read_item> items, bool failed) {
+  if (failed) return read_again_later();
   reading_ = false;
   bool found = false;
   for (storage::read_item& item : items) {
     stub* s = ring_.find(item.key.at);
     found = found || item.key.at == reading_from_;
     if (s == nullptr || s->at == place::gone || s->body) continue;
-    auto made = item.body ? make_message(item.body->octets())
+    const std::uint32_t format = s->formatted ? formats_.at(item.key.at) : 0;
+    auto made = item.body ? make_message(item.body->octets(), format)
                           : amqp::decoded<message_ptr>(amqp::decode_error{});
     if (made.has_value()) {
       s->body = *std::move(made);
       set_resident(*s, true);
-      continue;
+    } else {
+      discard_unreadable(item.key.at, *s);
     }
-    home_.report_unreadable(settings_.name, item.key.at);
-    ++counters_.lost;
-    bool wrote = false;
-    if (s->at == place::available) discard(item.key.at, *s, wrote);
   }
   stub* s = ring_.find(reading_from_);
-  if (!found && !failed && s != nullptr && s->at == place::available && !s->body) {
-    home_.report_unreadable(settings_.name, reading_from_);
-    ++counters_.lost;
-    bool wrote = false;
-    discard(reading_from_, *s, wrote);
-  }
-  if (!failed) dispatch();
+  const bool missing = s != nullptr && s->at == place::available && !s->body;
+  if (!found && missing) discard_unreadable(reading_from_, *s);
+  dispatch();
+}
+
+/// The disk may recover: until then nobody asks again, and drains stay unanswered.
+void queue::read_again_later() {
+  constexpr std::chrono::milliseconds pause{100};
+  home_.run_on().after(pause, [&home = home_, self = self_] {
+    queue* q = home.find(self);
+    if (q == nullptr) return;
+    q->reading_ = false;
+    q->dispatch();
+  });
+}
+
+/// A stub without a body is available: who holds a message has its body too.
+void queue::discard_unreadable(sequence at, stub& s) {
+  AMQP_ASSERT(s.at == place::available);
+  home_.report_unreadable(settings_.name, at);
+  ++counters_.lost;
+  bool wrote = false;
+  discard(at, s, wrote);
 }
 
 void queue::dispatch_browsers() {
@@ -190,7 +207,7 @@ void queue::browse(consumer& c) {
     c.cursor = ring_.next_present(std::max(c.cursor, ring_.first()));
     if (c.cursor >= ring_.end()) return;
     const stub& s = *ring_.find(c.cursor);
-    if (s.at != place::available) {
+    if (s.at != place::available || is_expired(s)) {
       ++c.cursor;
       continue;
     }
@@ -198,6 +215,11 @@ void queue::browse(consumer& c) {
     ++c.delivered;
     const sequence at = c.cursor++;
     send_delivery(c, at, s, false);
+    // What was read for a browser alone does not stay.
+    stub* left = ring_.find(at);
+    if (left != nullptr && home_.memory_is_tight() && at >= cursor_ + kept_ahead) {
+      page_out(at, *left);
+    }
   }
 }
 

@@ -74,10 +74,13 @@ void queue::apply_modified(const letter& l, sequence at, stub& s, bool& wrote) {
   if (l.detail && l.detail->annotations && s.body) {
     set_resident(s, false);
     s.body = annotate(*s.body, *l.detail->annotations);
+    s.annotated = true;
     set_resident(s, true);
   }
   if (l.has(letter_flag::undeliverable)) {
-    excluded_[at].push_back(l.link);
+    auto& who = excluded_[at];
+    std::erase_if(who, [this](link_ref gone) { return !by_link_.contains(gone); });
+    who.push_back(l.link);
     s.excluded = true;
   }
   give_back(at, s);
@@ -85,7 +88,7 @@ void queue::apply_modified(const letter& l, sequence at, stub& s, bool& wrote) {
 
 /// Back to its place in the order, unless its time is up.
 void queue::give_back(sequence at, stub& s) {
-  if (s.expires_ms != 0 && s.expires_ms <= home_.run_on().wall_ms()) {
+  if (is_expired(s)) {
     bool wrote = false;
     ++counters_.expired;
     return discard(at, s, wrote);
@@ -98,6 +101,7 @@ void queue::give_back(sequence at, stub& s) {
 
 void queue::erase(sequence at, stub& s) {
   if (s.excluded) excluded_.erase(at);
+  if (s.formatted) formats_.erase(at);
   set_resident(s, false);
   --depth_;
   ring_.erase(at);
@@ -110,6 +114,7 @@ bool queue::is_in_open_batch(sequence at, const stub& s) const {
 void queue::set_resident(stub& s, bool resident) {
   if (s.counted == resident || !s.body) return;
   s.counted = resident;
+  resident ? ++resident_ : --resident_;
   const auto octets = static_cast<std::int64_t>(s.body->footprint());
   home_.add_resident(resident ? octets : -octets);
 }

@@ -3,6 +3,7 @@
 #include "broker/core/shard.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "amqp/base/assert.hpp"
@@ -47,7 +48,13 @@ shard::shard(shard_options options, executor& run_on, storage::store& store, pos
   };
 }
 
-shard::~shard() = default;
+shard::~shard() {
+  if (stall_timer_) run_on_.cancel(*stall_timer_);
+  // Queues give back their memory; nobody is told of the gate any more.
+  memory_ = std::numeric_limits<std::int64_t>::max();
+  gate_open_ = true;
+  for (queue_slot& s : queues_) s.at.reset();
+}
 
 // --- letters ---------------------------------------------------------------------------------
 
@@ -143,7 +150,9 @@ void shard::refuse(letter&& l) {
       break;
     case letter_kind::settle:
       if (!l.has(letter_flag::answer)) return;
-      return send_answer(l.link, l.id, static_cast<std::uint32_t>(l.last - l.first + 1), l.outcome);
+      // Behind the queue's removal, which may still have to become durable.
+      return commits_.answer(l.link, l.id, static_cast<std::uint32_t>(l.last - l.first + 1),
+                             l.outcome);
     default: return;
   }
   if (answer.kind != letter_kind::drained) {
@@ -258,27 +267,29 @@ void shard::on_read(storage::read_done done) {
 }
 
 void shard::on_pressure(storage::pressure level) {
-  const bool was_stalled = pressure_ == storage::pressure::stalled;
   pressure_ = level;
-  if (level == storage::pressure::failed) return owner_.on_store_failed();
-  if (level == storage::pressure::stalled && !was_stalled && !stall_timer_runs_) {
-    stall_timer_runs_ = true;
-    run_on_.after(options_.store_stall_max, [this] { on_stalled_too_long(); });
+  if (level == storage::pressure::stalled) {
+    if (!stall_timer_) start_stall_timer();
+  } else if (stall_timer_) {
+    run_on_.cancel(*std::exchange(stall_timer_, std::nullopt));
   }
+  if (level == storage::pressure::failed) return owner_.on_store_failed();
   update_gate();
 }
 
 /// Producers that have waited for the disk all this time are told so; consumers keep what they
 /// have been given.
 void shard::on_stalled_too_long() {
-  stall_timer_runs_ = false;
-  if (pressure_ != storage::pressure::stalled) return;
+  stall_timer_.reset();
   commits_.withdraw([this](queue_ref ref, sequence at) {
     queue* q = find(ref);
     return q != nullptr && q->begin_withdraw(at);
   });
-  stall_timer_runs_ = true;
-  run_on_.after(options_.store_stall_max, [this] { on_stalled_too_long(); });
+  start_stall_timer();
+}
+
+void shard::start_stall_timer() {
+  stall_timer_ = run_on_.after(options_.store_stall_max, [this] { on_stalled_too_long(); });
 }
 
 // --- memory and credit -----------------------------------------------------------------------
@@ -302,8 +313,9 @@ void shard::update_gate() {
 }
 
 void shard::tick() {
-  each_queue([](queue& q) {
+  each_queue([this](queue& q) {
     if (q.has_expiring()) q.drop_expired();
+    if (memory_is_short()) q.leave_memory();
   });
 }
 

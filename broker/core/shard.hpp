@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -117,10 +118,12 @@ class shard {
   [[nodiscard]] std::int64_t resident() const { return resident_; }
   /// Bodies that the store has should leave memory. [half the budget]
   [[nodiscard]] bool memory_is_tight() const { return resident_ > memory_ / 2; }
+  /// Not even those that consumers will reach soon. [three quarters; the gate closes at nine tenths]
+  [[nodiscard]] bool memory_is_short() const { return resident_ > memory_ - memory_ / 4; }
   [[nodiscard]] bool gate_is_open() const { return gate_open_; }
   [[nodiscard]] storage::pressure store_pressure() const { return pressure_; }
 
-  /// Once a second: expiry.
+  /// Once a second: expiry, and bodies out of memory where it is short.
   void tick();
   void report_unreadable(const std::string& queue_name, sequence at);
   [[nodiscard]] const shard_counters& counters() const { return counters_; }
@@ -141,6 +144,7 @@ class shard {
   void send_back(letter&& l);   // its link has gone
   [[nodiscard]] static bool merge(letter& before, const letter& l);
   void update_gate();
+  void start_stall_timer();
   void on_stalled_too_long();
 
   shard_options options_;
@@ -158,7 +162,7 @@ class shard {
   std::int64_t resident_ = 0;
   std::int64_t memory_ = 0;
   bool gate_open_ = true;
-  bool stall_timer_runs_ = false;
+  std::optional<executor::timer_id> stall_timer_;
   storage::pressure pressure_ = storage::pressure::none;
   shard_counters counters_;
 };

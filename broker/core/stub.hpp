@@ -38,6 +38,8 @@ struct stub {
   bool returned : 1 = false;    // stands in the heap of returned messages
   bool excluded : 1 = false;    // undeliverable for somebody: see queue::excluded_
   bool counted : 1 = false;     // its octets are counted as resident
+  bool formatted : 1 = false;   // its message-format is not 0: see queue::formats_
+  bool annotated : 1 = false;   // the store does not have it as it is now: stays in memory
 };
 static_assert(sizeof(stub) == 32);
 
