@@ -274,12 +274,13 @@ void outgoing_link::on_gone(departure) {
   on_written();
   ending_ = true;
   if (!queue_) return;
-  if (!browsing_) give_back_all();
+  // First, or what is given back would come straight here again.
   core::letter l;
   l.kind = core::letter_kind::unsubscribe;
   l.link = self_;
   l.queue = queue_;
   home().send(std::move(l));
+  if (!browsing_) give_back_all();
 }
 
 /// Deliveries sent whole may have been seen: they come back as failed, or as the source's
@@ -296,7 +297,9 @@ void outgoing_link::give_back_all() {
         s.self.send_settle({token, token, 0}, how, false);
       },
       &state);
-  if (partial_ && presettled_) send_settle({partial_->at, partial_->at, 0}, {outcome::released}, false);
+  if (partial_ && presettled_) {
+    send_settle({partial_->at, partial_->at, 0}, {outcome::released}, false);
+  }
   for (const delivery& d : pending_) send_settle({d.at, d.at, 0}, {outcome::released}, false);
   pending_.clear();
 }
