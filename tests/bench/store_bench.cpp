@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How fast the SQLite store takes messages: each commit puts N of them and settles N older ones.
 //
-//   store_bench [--seconds S] [--directory D]
+//   store_bench [--seconds S] [--directory D] [--row N]     (one row of the table, from 0)
 //
 // One worker, one batch in flight, checkpoints included. Absolute rates mean something only on an
 // otherwise idle machine; the load is printed. The directory decides what a sync costs.
@@ -14,7 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <limits>
+#include <iterator>
 #include <mutex>
 #include <random>
 #include <span>
@@ -163,10 +163,14 @@ measured load(store& s, waiting_sink& sink, const setup& what, double seconds) {
 
 const char* text(manner m) {
   switch (m) {
-    case manner::in_order: return "in order";
-    case manner::in_ten_parts: return "in 10 parts";
-    case manner::at_random: return "at random";
-    case manner::never: return "never";
+    case manner::in_order:
+      return "in order";
+    case manner::in_ten_parts:
+      return "in 10 parts";
+    case manner::at_random:
+      return "at random";
+    case manner::never:
+      return "never";
   }
   return "";
 }
@@ -218,15 +222,17 @@ void run_recovery(const std::string& directory) {
 
 int main(int argc, char** argv) {
   double seconds = 3;
+  int only = -1;
   std::string directory = "/tmp/whimbrel-store-bench";
   for (int i = 1; i + 1 < argc; i += 2) {
     if (std::string_view(argv[i]) == "--seconds") seconds = std::atof(argv[i + 1]);
     if (std::string_view(argv[i]) == "--directory") directory = argv[i + 1];
+    if (std::string_view(argv[i]) == "--row") only = std::atoi(argv[i + 1]);
   }
   std::array<double, 3> machine_load{};
   static_cast<void>(getloadavg(machine_load.data(), 3));
-  std::printf("load %.2f; %zu-octet page-cached writes are synced by fdatasync\n",
-              machine_load[0], std::size_t{16384});
+  std::printf("load %.2f; %zu-octet page-cached writes are synced by fdatasync\n", machine_load[0],
+              std::size_t{16384});
   std::printf("%8s %8s  %-12s %10s %10s %9s %10s %8s\n", "octets", "a commit", "settled", "msgs/s",
               "CPU us/msg", "commit us", "max ms", "emptied");
   const setup table[] = {
@@ -238,8 +244,10 @@ int main(int argc, char** argv) {
       {1024, 1000, manner::in_order},    {1024, 1000, manner::at_random},
       {150, 1000, manner::never},
   };
-  for (const setup& s : table) run(s, directory, seconds);
-  run_recovery(directory);
+  for (int row = 0; row < static_cast<int>(std::size(table)); ++row) {
+    if (only < 0 || only == row) run(table[row], directory, seconds);
+  }
+  if (only < 0) run_recovery(directory);
   std::filesystem::remove_all(directory);
   return 0;
 }

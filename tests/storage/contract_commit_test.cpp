@@ -18,10 +18,8 @@ list recovered_sequences(Rig& r, queue_id q) {
   return found == r.recovered().queues.end() ? list{} : sequences(found->second);
 }
 
-#define BOTH_STORES sqlite_rig, memory_rig
-
-TEST_CASE_TEMPLATE("store: what was put is recovered with all that belongs to it", Rig,
-                   BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: what was put is recovered with all that belongs to it", Rig, sqlite_rig,
+                   memory_rig) {
   Rig r;
   r.open();
   CHECK(r.recovered().queues.empty());
@@ -46,8 +44,8 @@ TEST_CASE_TEMPLATE("store: what was put is recovered with all that belongs to it
   CHECK(r.contents(q1) == std::vector<std::pair<sequence, std::string>>{{5, "hello"}, {6, ""}});
 }
 
-TEST_CASE_TEMPLATE("store: batches that arrive during a commit share the next one", Rig,
-                   BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: batches that arrive during a commit share the next one", Rig, sqlite_rig,
+                   memory_rig) {
   Rig r;
   r.open();
   r.hold();
@@ -63,7 +61,7 @@ TEST_CASE_TEMPLATE("store: batches that arrive during a commit share the next on
 }
 
 TEST_CASE_TEMPLATE("store: completions come in the order of the batches, once each", Rig,
-                   BOTH_STORES) {
+                   sqlite_rig, memory_rig) {
   Rig r;
   r.open();
   std::vector<token> sent;
@@ -84,7 +82,7 @@ TEST_CASE_TEMPLATE("store: completions come in the order of the batches, once ea
 }
 
 TEST_CASE_TEMPLATE("store: a batch without a completion is whole or absent after power loss", Rig,
-                   BOTH_STORES) {
+                   sqlite_rig, memory_rig) {
   Rig r;
   r.open();
   batch first = puts(q1, 1, 3);
@@ -101,13 +99,14 @@ TEST_CASE_TEMPLATE("store: a batch without a completion is whole or absent after
   CHECK(r.recovered().records.at({record_kind::queue, "orders"}) == "old");
 }
 
-TEST_CASE_TEMPLATE("store: an empty batch is answered", Rig, BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: an empty batch is answered", Rig, sqlite_rig, memory_rig) {
   Rig r;
   r.open();
   CHECK(r.commit({}) == commit_outcome::durable);
 }
 
-TEST_CASE_TEMPLATE("store: a put that its own batch settles leaves nothing", Rig, BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: a put that its own batch settles leaves nothing", Rig, sqlite_rig,
+                   memory_rig) {
   Rig r;
   r.open();
   batch b = puts(q1, 1, 5);
@@ -119,7 +118,7 @@ TEST_CASE_TEMPLATE("store: a put that its own batch settles leaves nothing", Rig
 }
 
 TEST_CASE_TEMPLATE("store: a put that a later batch of the same commit settles leaves nothing", Rig,
-                   BOTH_STORES) {
+                   sqlite_rig, memory_rig) {
   Rig r;
   r.open();
   r.hold();
@@ -133,7 +132,7 @@ TEST_CASE_TEMPLATE("store: a put that a later batch of the same commit settles l
   CHECK(recovered_sequences(r, q1) == list{3});
 }
 
-TEST_CASE_TEMPLATE("store: settling takes ranges as they come", Rig, BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: settling takes ranges as they come", Rig, sqlite_rig, memory_rig) {
   struct {
     const char* what;
     std::vector<std::pair<sequence, sequence>> ranges;
@@ -171,7 +170,8 @@ TEST_CASE_TEMPLATE("store: settling takes ranges as they come", Rig, BOTH_STORES
   }
 }
 
-TEST_CASE_TEMPLATE("store: what is settled stays settled over many reopenings", Rig, BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: what is settled stays settled over many reopenings", Rig, sqlite_rig,
+                   memory_rig) {
   Rig r;
   r.open();
   r.commit(puts(q1, 1, 200));
@@ -187,8 +187,8 @@ TEST_CASE_TEMPLATE("store: what is settled stays settled over many reopenings", 
   CHECK(recovered_sequences(r, q1) == expected);
 }
 
-TEST_CASE_TEMPLATE("store: puts of one batch may come in any order of sequence", Rig,
-                   BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: puts of one batch may come in any order of sequence", Rig, sqlite_rig,
+                   memory_rig) {
   Rig r;
   r.open();
   batch b;
@@ -204,8 +204,8 @@ TEST_CASE_TEMPLATE("store: puts of one batch may come in any order of sequence",
   for (const auto& [at, text] : r.contents(q1)) CHECK(text == text_of(q1, at));
 }
 
-TEST_CASE_TEMPLATE("store: a move takes the body along and changes what it says", Rig,
-                   BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: a move takes the body along and changes what it says", Rig, sqlite_rig,
+                   memory_rig) {
   Rig r;
   r.open();
   r.commit(puts(q1, 1, 4));
@@ -228,8 +228,8 @@ TEST_CASE_TEMPLATE("store: a move takes the body along and changes what it says"
   CHECK(r.contents(q2) == moved);
 }
 
-TEST_CASE_TEMPLATE("store: a message can move on and be settled within one batch", Rig,
-                   BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: a message can move on and be settled within one batch", Rig, sqlite_rig,
+                   memory_rig) {
   Rig r;
   r.open();
   r.commit(puts(q1, 1, 2));
@@ -248,7 +248,7 @@ TEST_CASE_TEMPLATE("store: a message can move on and be settled within one batch
   CHECK(r.contents(q3)[0].second == text_of(q1, 1));
 }
 
-TEST_CASE_TEMPLATE("store: delivery counts are kept, and only those", Rig, BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: delivery counts are kept, and only those", Rig, sqlite_rig, memory_rig) {
   Rig r;
   r.open();
   r.commit(puts(q1, 1, 4));
@@ -267,7 +267,8 @@ TEST_CASE_TEMPLATE("store: delivery counts are kept, and only those", Rig, BOTH_
   CHECK(got[2].delivery_count == 4);
 }
 
-TEST_CASE_TEMPLATE("store: records are kept by kind and key until erased", Rig, BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: records are kept by kind and key until erased", Rig, sqlite_rig,
+                   memory_rig) {
   Rig r;
   r.open();
   const std::string odd_key("a\0b \xff/", 6);
@@ -291,7 +292,7 @@ TEST_CASE_TEMPLATE("store: records are kept by kind and key until erased", Rig, 
 }
 
 TEST_CASE_TEMPLATE("store: a dropped queue takes its messages along, stored or not", Rig,
-                   BOTH_STORES) {
+                   sqlite_rig, memory_rig) {
   Rig r;
   r.open();
   r.commit(puts(q1, 1, 5));
@@ -306,7 +307,7 @@ TEST_CASE_TEMPLATE("store: a dropped queue takes its messages along, stored or n
 }
 
 TEST_CASE_TEMPLATE("store: one body in many queues lives as long as any of them needs it", Rig,
-                   BOTH_STORES) {
+                   sqlite_rig, memory_rig) {
   Rig r;
   r.open();
   batch b;
@@ -328,7 +329,7 @@ TEST_CASE_TEMPLATE("store: one body in many queues lives as long as any of them 
 }
 
 TEST_CASE_TEMPLATE("store: a chunked body can be read anywhere, and goes with its last message",
-                   Rig, BOTH_STORES) {
+                   Rig, sqlite_rig, memory_rig) {
   Rig r;
   r.open();
   const std::string whole = std::string(1000, 'a') + std::string(1000, 'b') + "tail";
@@ -367,7 +368,8 @@ TEST_CASE_TEMPLATE("store: a chunked body can be read anywhere, and goes with it
   CHECK(r.recovered().queues.empty());
 }
 
-TEST_CASE_TEMPLATE("store: a batch larger than any group comes back whole", Rig, BOTH_STORES) {
+TEST_CASE_TEMPLATE("store: a batch larger than any group comes back whole", Rig, sqlite_rig,
+                   memory_rig) {
   Rig r;
   r.open();
   batch b;
@@ -386,7 +388,7 @@ TEST_CASE_TEMPLATE("store: a batch larger than any group comes back whole", Rig,
 }
 
 TEST_CASE_TEMPLATE("store: closing commits what was submitted; later calls are ignored", Rig,
-                   BOTH_STORES) {
+                   sqlite_rig, memory_rig) {
   Rig r;
   r.open();
   const token t = r.submit(puts(q1, 1, 100));

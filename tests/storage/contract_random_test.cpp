@@ -135,8 +135,11 @@ class generator {
 
   move random_move(const model& now, const batch& b) {
     const queue_id to = random_queue();
-    return {random_key(now, b), {to, fresh(to)}, static_cast<std::uint32_t>(below(100)),
-            static_cast<std::uint32_t>(below(3)), static_cast<std::int64_t>(below(1000))};
+    return {random_key(now, b),
+            {to, fresh(to)},
+            static_cast<std::uint32_t>(below(100)),
+            static_cast<std::uint32_t>(below(3)),
+            static_cast<std::int64_t>(below(1000))};
   }
 
   void add_settles(batch& b, const model& now) {
@@ -201,8 +204,8 @@ tally run(std::uint64_t seed, std::size_t steps) {
       r.lose_power();
       ++t.power_lost;
       const model left = found(r);
-      const auto which = std::find_if(after.begin(), after.end(),
-                                      [&](const auto& s) { return s.second == left; });
+      const auto which =
+          std::find_if(after.begin(), after.end(), [&](const auto& s) { return s.second == left; });
       REQUIRE(which != after.end());
       t.batches_lost += static_cast<std::size_t>(after.end() - which) - 1;
       now = left;

@@ -7,8 +7,7 @@
 namespace whimbrel::storage {
 namespace {
 
-TEST_CASE_TEMPLATE("store: a read gives what fits, and one at least", Rig, sqlite_rig,
-                   memory_rig) {
+TEST_CASE_TEMPLATE("store: a read gives what fits, and one at least", Rig, sqlite_rig, memory_rig) {
   Rig r;
   r.open();
   for (sequence at = 1; at <= 6; ++at) {
@@ -23,14 +22,10 @@ TEST_CASE_TEMPLATE("store: a read gives what fits, and one at least", Rig, sqlit
     std::size_t octets_max;
     std::vector<sequence> want;
   } const rows[] = {
-      {"all", 0, 10'000, {1, 2, 4, 5, 6}},
-      {"exactly two", 1, 200, {1, 2}},
-      {"not quite two", 1, 199, {1}},
-      {"less than one", 1, 5, {1}},
-      {"no room at all", 1, 0, {1}},
-      {"across the settled one", 2, 300, {2, 4, 5}},
-      {"from the settled one", 3, 100, {4}},
-      {"the last", 6, 10'000, {6}},
+      {"all", 0, 10'000, {1, 2, 4, 5, 6}},   {"exactly two", 1, 200, {1, 2}},
+      {"not quite two", 1, 199, {1}},        {"less than one", 1, 5, {1}},
+      {"no room at all", 1, 0, {1}},         {"across the settled one", 2, 300, {2, 4, 5}},
+      {"from the settled one", 3, 100, {4}}, {"the last", 6, 10'000, {6}},
       {"beyond the end", 7, 10'000, {}},
   };
   for (int round = 0; round < 2; ++round) {
@@ -43,8 +38,7 @@ TEST_CASE_TEMPLATE("store: a read gives what fits, and one at least", Rig, sqlit
       for (const read_item& i : got.items) {
         at.push_back(i.key.at);
         REQUIRE(i.body);
-        CHECK(to_text(i.body->octets()) ==
-              std::string(100, static_cast<char>('0' + i.key.at)));
+        CHECK(to_text(i.body->octets()) == std::string(100, static_cast<char>('0' + i.key.at)));
       }
       CHECK(at == row.want);
     }

@@ -157,8 +157,7 @@ read_done rig::read(queue_id q, sequence from, std::size_t octets_max) {
   return *sink_->reading(t);
 }
 
-std::optional<std::string> rig::read_body(body_id b, std::uint64_t offset,
-                                          std::size_t octets_max) {
+std::optional<std::string> rig::read_body(body_id b, std::uint64_t offset, std::size_t octets_max) {
   const token t = next_token();
   store_->read_body(worker_id{1}, b, offset, octets_max, t);
   REQUIRE(wait([&] { return sink_->reading(t).has_value(); }));

@@ -51,8 +51,7 @@ class keeping_sink final : public completion_sink {
 /// What recovery found. Checks that records come first and sequences ascend.
 class keeping_visitor final : public recovery_visitor {
  public:
-  void on_record(record_kind kind, std::string_view key,
-                 std::span<const std::byte> value) override;
+  void on_record(record_kind kind, std::string_view key, std::span<const std::byte> value) override;
   void on_entries(std::span<const recovered_entry> entries) override;
 
   std::map<std::pair<record_kind, std::string>, std::string> records;
