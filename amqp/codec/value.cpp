@@ -317,6 +317,12 @@ void encode(writer& w, const described& v) {
   w.octets(v.body_octets());
 }
 
+value compound_of_checked(reader& r, code c) {
+  if (c == code::map8 || c == code::map32) return map_of_checked(r);
+  if (c == code::array8 || c == code::array32) return array_of_checked(r);
+  return list_of_checked(r);
+}
+
 value value_of_checked(span octets) {
   reader r(octets);
   const code c = r.peek();
@@ -379,13 +385,11 @@ value value_of_checked(span octets) {
     case code::list0:
     case code::list8:
     case code::list32:
-      return list_of_checked(r);
     case code::map8:
     case code::map32:
-      return map_of_checked(r);
     case code::array8:
     case code::array32:
-      return array_of_checked(r);
+      return compound_of_checked(r, c);
   }
   amqp::detail::assertion_failed("the octets have been checked", __FILE__, __LINE__);
 }

@@ -64,8 +64,8 @@ class sender_credit {
 /// Invariants
 ///   1. A delivery is refused only if it lies beyond everything ever granted: the peer may have
 ///      sent it before it learnt of less.
-///   2. The limit exceeds the count by at most the application's wish, and by at most what the bound
-///      on unsettled deliveries leaves.
+///   2. The limit exceeds the count by at most the application's wish, and by at most what the
+///      bound on unsettled deliveries leaves.
 class receiver_credit {
  public:
   /// Serial numbers order only what is less than 2^31 apart.

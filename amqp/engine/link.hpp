@@ -22,8 +22,8 @@ namespace whimbrel::amqp::engine {
 /// its session ended: there is one `link_detached` for each link, also for one that was refused or
 /// that we detached first, unless `session_ended` or `connection_closed` takes all links along.
 /// The pointer is dead once the event that said so has been polled past; a link that the engine
-/// detached itself (`by_us`) is dead then too. Answered to a peer's detach, it is dead with the next
-/// poll_event.
+/// detached itself (`by_us`) is dead then too. Answered to a peer's detach, it is dead with the
+/// next poll_event.
 class link {
  public:
   virtual ~link() = default;
@@ -233,6 +233,7 @@ class receiver final : public link {
   void fill(spec::fast::flow_view&);
   void settle_entry(std::uint32_t id, incoming_delivery&, std::span<const std::byte> state);
   void on_settled();
+  void drop_partial();
   void drop_deliveries() override;
   [[nodiscard]] std::uint32_t allowance() const;
   void report_drained();

@@ -58,7 +58,7 @@ struct options {
   // bounds on what a peer can make us hold
   std::uint32_t links_max = 4096;                    // a connection
   std::uint64_t max_message_size = 128ull << 20;     // one delivery's octets, over all its frames
-  std::uint64_t partial_octets_max = 256ull << 20;   // deliveries begun but not complete, a connection
+  std::uint64_t partial_octets_max = 256ull << 20;   // deliveries begun, not complete; a connection
   std::uint32_t unsettled_in_max = 2048;             // a link; credit is cut so that it holds
   std::uint32_t unsettled_out_max = 65536;           // a link; sending pauses beyond it
   std::size_t output_octets_max = 1 << 20;

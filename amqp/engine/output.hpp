@@ -50,8 +50,8 @@ class output {
     while (!write(frame::frame_type::amqp, channel, p)) shorten(p.error);
   }
 
-  /// A frame whose performative, of at most `octets_max` octets, `encode(at)` writes; it returns the
-  /// length.
+  /// A frame whose performative, of at most `octets_max` octets, `encode(at)` writes; it returns
+  /// the length.
   template <class Encode>
   void write_fast(std::uint16_t channel, std::size_t octets_max, Encode&& encode) {
     std::byte* at = octets_.reserve(frame::header_octets + octets_max);

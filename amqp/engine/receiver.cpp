@@ -68,7 +68,8 @@ checked<> receiver::on_first(const spec::fast::transfer_view& t) {
                           "a delivery without link-credit");
   if (available_ > 0) --available_;
   const bool settled = t.settled.value_or(false);
-  const bool second = t.rcv_settle_mode.value_or(static_cast<std::uint8_t>(rcv_mode_)) == mode_second;
+  const auto own_mode = static_cast<std::uint8_t>(rcv_mode_);
+  const bool second = t.rcv_settle_mode.value_or(own_mode) == mode_second;
   if (second && !settled && rcv_mode_ == spec::receiver_settle_mode::first)
     return invalid("rcv-settle-mode second on a link that settles first");
   partial_.active = true;
@@ -239,9 +240,13 @@ void receiver::on_settled() {
   if (credit_.restore(allowance(), step)) [[unlikely]] session_.owe_flow(*this);
 }
 
-void receiver::drop_deliveries() {
-  if (partial_.active) core().remove_partial(partial_.octets);
+void receiver::drop_partial() {
+  core().remove_partial(partial_.octets);
   partial_ = {};
+}
+
+void receiver::drop_deliveries() {
+  drop_partial();
   if (unsettled_ == 0) return;
   session_.received_.erase_if(
       [&](std::uint32_t, const incoming_delivery& delivery) { return delivery.owner == this; });

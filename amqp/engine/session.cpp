@@ -151,7 +151,8 @@ void session::send_end(std::optional<spec::error> error) {
 
 void session::send_flow(link* on) {
   owes_flow_ = false;
-  spec::fast::flow_view flow{.incoming_window = begin_seen_ ? incoming_.announce() : incoming_.size(),
+  const auto window = begin_seen_ ? incoming_.announce() : incoming_.size();
+  spec::fast::flow_view flow{.incoming_window = window,
                              .next_outgoing_id = outgoing_.next().value(),
                              .outgoing_window = core_.settings().outgoing_window};
   if (begin_seen_) flow.next_incoming_id = incoming_.next().value();
@@ -246,9 +247,17 @@ void session::become_dirty() {
   core_.become_dirty(*this);
 }
 
+/// What the links of this session hold of the connection's allowances.
+void session::drop_accounts() {
+  for (const auto& l : links_) {
+    if (!l) continue;
+    core_.uncount_link(*l);
+    if (!l->is_sender()) static_cast<receiver*>(l.get())->drop_partial();
+  }
+}
+
 void session::drop_links() {
-  for (const auto& l : links_)
-    if (l) core_.uncount_link(*l);
+  drop_accounts();
   owing_flow_.clear();
   by_remote_handle_.clear();
   sent_ = {};

@@ -40,7 +40,9 @@ struct inbox_contents {
 
 /// A turn is one handler, then at most 255 more that are ready, then the flush in this order:
 /// submit the open store batch, hand over mailboxes, write sockets.
-class worker final : public core::executor, public core::post_office, public amqp::io::driver_owner {
+class worker final : public core::executor,
+                     public core::post_office,
+                     public amqp::io::driver_owner {
  public:
   /// The others' inboxes are reached through `peer_of`, valid while any worker runs.
   worker(core::shard_options options, storage::store& store, core::shard_owner& owner,

@@ -19,7 +19,7 @@ namespace fast = amqp::spec::fast;
 
 namespace {
 constexpr std::size_t known_max = 1024;                    // addresses an anonymous link remembers
-constexpr std::uint64_t credit_octets = 64ull << 20;       // what one link's credit may bring at once
+constexpr std::uint64_t credit_octets = 64ull << 20;       // what a link's credit may bring at once
 constexpr std::uint32_t credit_min = 16;
 }  // namespace
 

@@ -155,7 +155,7 @@ TEST_CASE("decoder: a frame of exactly the limit, and an offset at its very end,
   CHECK(f.channel == 5);
 }
 
-TEST_CASE("decoder: a frame that dribbles in keeps no more memory than its size, and gives it back") {
+TEST_CASE("decoder: a frame that dribbles in keeps no more memory than its size, and returns it") {
   const auto octets = frame_of(40'000);
   decoder d(65'536);
   frame_view f;
