@@ -180,6 +180,12 @@ TEST_CASE("check: a function over 70 lines is found in whatever it is wrapped") 
     CHECK(of(check_function_length, "amqp/a.cpp", row.before + fits + row.after).empty());
     CHECK(of(check_function_length, "amqp/a.cpp", row.before + grown + row.after).size() == 1);
   }
+  // A table is data wherever it stands; what is around it still counts.
+  const std::string table = "const a rows[] = {\n" + lines(90, "{1, 2},") + "};\n";
+  CHECK(of(check_function_length, "a.cpp", "int f() {\n" + table + lines(60) + "}\n").empty());
+  CHECK(of(check_function_length, "a.cpp", "int f() {\n" + table + lines(80) + "}\n").size() == 1);
+  CHECK(of(check_function_length, "a.cpp", "int f() {\nreturn {\n" + table + "};\n}\n").empty());
+
   // What is long and no function: a namespace, a class, a table.
   for (const std::string head :
        {"namespace a ", "struct a ", "enum class a : int ", "const b a[] = "}) {
@@ -245,9 +251,10 @@ TEST_CASE("check: a macro of our own is found") {
 
 TEST_CASE("check: a using-directive is found") {
   CHECK(of(check_using_namespace, "amqp/a.cpp", "using namespace std;\n").size() == 1);
-  CHECK(of(check_using_namespace, "tests/a.hpp", "  using namespace std;\n").size() == 1);
+  CHECK(of(check_using_namespace, "tests/a.hpp", "using namespace std;\n").size() == 1);
   CHECK(of(check_using_namespace, "tests/a.cpp", "using namespace std;\n").empty());
   CHECK(of(check_using_namespace, "amqp/a.cpp", "using enum a;\nnamespace b = c;\n").empty());
+  CHECK(of(check_using_namespace, "amqp/a.cpp", "  using namespace std;\n").empty());
   CHECK(of(check_using_namespace, "amqp/a.cpp", "using namespace std::string_literals;\n").empty());
 }
 
