@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
+#include <optional>
 #include <vector>
 
 namespace whimbrel::amqp::codec {
@@ -54,136 +56,201 @@ bool fills(std::uint32_t count, std::size_t width, std::size_t size) {
 /// A walk with a stack of its own.
 class walk {
  public:
-  walk(reader& r, std::size_t depth) : r_(r) {
-    *top_ = {.end = r_.position() + r_.remaining(), .left = 1, .depth = depth};
+  walk(const reader& r, std::size_t depth)
+      : begin_(r.position()), offset_(r.offset()), at_(begin_) {
+    top_ = new (storage_) level{.end = begin_ + r.remaining(), .depth = depth, .left = 1};
+    bottom_ = top_;
   }
 
-  /// Passes over one value.
-  decoded<void> run() {
+  /// Passes over one value and returns its length.
+  decoded<std::size_t> run() {
     while (true) {
       if (top_->left == 0) {
-        if (top_->is_exact && room() != 0) return r_.fault(decode_fault::bad_length);
-        if (top_ == stack_.data()) return {};
+        if (top_->is_exact && at_ != top_->end) return fault(decode_fault::bad_length);
+        if (top_ == bottom_) return static_cast<std::size_t>(at_ - begin_);
         --top_;
         continue;
       }
       --top_->left;
       code c = top_->element;
       if (!top_->is_array) {
-        if (room() == 0) return r_.fault(decode_fault::truncated);
-        AMQP_TRY(own, r_.constructor());
-        c = own;
+        if (at_ == top_->end) return fault(decode_fault::truncated);
+        c = static_cast<code>(*at_++);
       }
-      const decoded<void> stepped = step(c);
-      if (stepped.has_error()) return stepped.error();
+      const layout_of_code how = layout_at(c);
+      // Nearly all values are scalars.
+      if (how.kind == category::fixed && how.width <= room()) [[likely]] {
+        at_ += how.width;
+        continue;
+      }
+      const std::optional<decode_fault> failed = step(c, how);
+      if (failed) return fault(*failed);
     }
   }
 
  private:
+  using failure = std::optional<decode_fault>;
+
   /// A value with items that the walk is inside of.
   struct level {
     const std::byte* end = nullptr;
+    std::size_t depth = 0;           // of the items
     std::uint32_t left = 0;          // items still to pass over
     code element = code::described;  // of an array
     bool is_array = false;           // the items have no constructors of their own
     bool is_exact = false;           // the items end at `end`
-    std::size_t depth = 0;           // of the items
   };
 
-  std::size_t room() const { return static_cast<std::size_t>(top_->end - r_.position()); }
+  decode_error fault(decode_fault f) const {
+    return {f, offset_ + static_cast<std::uint32_t>(at_ - begin_), {}};
+  }
 
-  decoded<void> pass(std::size_t n) {
-    if (n > room()) return r_.fault(decode_fault::truncated);
-    static_cast<void>(r_.take(n));  // cannot fail: a level ends inside the octets
+  std::size_t room() const { return static_cast<std::size_t>(top_->end - at_); }
+
+  failure pass(std::size_t n) {
+    if (n > room()) return decode_fault::truncated;
+    at_ += n;
     return {};
   }
 
-  /// One level down; `stack_` is large enough because a level is never deeper than its depth.
-  decoded<void> descend(level next) {
-    if (top_->depth == limits::nesting_depth_max) return r_.fault(decode_fault::too_deep);
+  /// A number of `width` octets; the caller has looked that they are there.
+  std::uint32_t number(std::size_t width) {
+    const std::byte* const from = at_;
+    at_ += width;
+    return width == 1 ? std::to_integer<std::uint32_t>(*from)
+                      : load_big_endian<std::uint32_t>(from);
+  }
+
+  /// One level down; the stack is large enough because a level is never deeper than its depth.
+  failure descend(level next) {
+    if (top_->depth == limits::nesting_depth_max) return decode_fault::too_deep;
     next.depth = top_->depth + 1;
-    *++top_ = next;
+    top_ = new (top_ + 1) level(next);
     return {};
   }
 
   /// Passes over the data behind constructor `c`, or goes into them.
-  decoded<void> step(code c) {
-    const layout_of_code how = layout_at(c);
+  failure step(code c, layout_of_code how) {
     switch (how.kind) {
       case category::none:
-        break;
+        return decode_fault::bad_format_code;
       case category::fixed:
         return pass(how.width);
       case category::described:
         return descend({.end = top_->end, .left = 2});
       case category::variable:
-        return step_variable(how.width);
+        if (room() < how.width) return decode_fault::truncated;
+        return pass(number(how.width));
       case category::compound:
         return step_compound(c, how.width);
       case category::array:
         return step_array(how.width);
     }
-    return r_.fault(decode_fault::bad_format_code);
+    return decode_fault::bad_format_code;
   }
 
-  decoded<void> step_variable(std::size_t width) {
-    if (room() < width) return r_.fault(decode_fault::truncated);
-    if (width == 1) {
-      AMQP_TRY(narrow, r_.integer<std::uint8_t>());
-      return pass(narrow);
+  /// Size and count of a compound or array; the size is left as that of what follows the count.
+  failure read_head(std::size_t width, std::size_t& size, std::uint32_t& count) {
+    if (room() < width) return decode_fault::truncated;
+    size = number(width);
+    if (size < width || size > room()) return decode_fault::bad_length;
+    count = number(width);
+    size -= width;
+    return {};
+  }
+
+  failure step_compound(code c, std::size_t width) {
+    std::size_t size = 0;
+    std::uint32_t count = 0;
+    if (const failure head = read_head(width, size, count)) return head;
+    if (count > size || (is_map(c) && count % 2 != 0)) return decode_fault::bad_length;
+    return descend({.end = at_ + size, .left = count, .is_exact = true});
+  }
+
+  failure step_array(std::size_t width) {
+    std::size_t size = 0;
+    std::uint32_t count = 0;
+    if (const failure head = read_head(width, size, count)) return head;
+    if (size == 0) return decode_fault::bad_length;  // not even a constructor
+    if (const failure inside = descend({.end = at_ + size, .is_array = true, .is_exact = true})) {
+      return inside;
     }
-    AMQP_TRY(wide, r_.integer<std::uint32_t>());
-    return pass(wide);
-  }
-
-  decoded<void> step_compound(code c, std::size_t width) {
-    if (room() < 2 * width) return r_.fault(decode_fault::truncated);
-    AMQP_TRY(head, read_compound_header(r_, width));
-    if (head.size > room()) return r_.fault(decode_fault::bad_length);
-    if (is_map(c) && head.count % 2 != 0) return r_.fault(decode_fault::bad_length);
-    return descend({.end = r_.position() + head.size, .left = head.count, .is_exact = true});
-  }
-
-  decoded<void> step_array(std::size_t width) {
-    if (room() < 2 * width) return r_.fault(decode_fault::truncated);
-    AMQP_TRY(head, read_array_header(r_, width));
-    if (head.size > room()) return r_.fault(decode_fault::bad_length);
-    const decoded<void> inside =
-        descend({.end = r_.position() + head.size, .is_array = true, .is_exact = true});
-    if (inside.has_error()) return inside.error();
-    AMQP_TRY(element, element_constructor());
+    code element = code::described;
+    if (const failure read = read_element_constructor(element)) return read;
     const layout_of_code how = layout_at(element);
-    if (how.kind == category::none) return r_.fault(decode_fault::bad_format_code);
+    if (how.kind == category::none) return decode_fault::bad_format_code;
     if (how.kind == category::fixed) {
-      if (!fills(head.count, how.width, room())) return r_.fault(decode_fault::bad_length);
+      if (!fills(count, how.width, room())) return decode_fault::bad_length;
       return pass(room());
     }
-    if (head.count > room() / how.width) return r_.fault(decode_fault::bad_length);
-    top_->left = head.count;
+    if (count > room() / how.width) return decode_fault::bad_length;
+    top_->left = count;
     top_->element = element;
     return {};
   }
 
   /// The constructor of an array's elements. Each descriptor before it makes the elements one
   /// level deeper.
-  decoded<code> element_constructor() {
+  failure read_element_constructor(code& out) {
     while (true) {
-      if (room() == 0) return r_.fault(decode_fault::truncated);
-      AMQP_TRY(c, r_.constructor());
-      if (c != code::described) return c;
-      if (top_->depth == limits::nesting_depth_max) return r_.fault(decode_fault::too_deep);
+      if (room() == 0) return decode_fault::truncated;
+      out = static_cast<code>(*at_++);
+      if (out != code::described) return {};
+      if (top_->depth == limits::nesting_depth_max) return decode_fault::too_deep;
       ++top_->depth;
-      AMQP_TRY(descriptor, reader(r_).sub(room()));
-      const decoded<void> passed = walk(descriptor, top_->depth).run();
-      if (passed.has_error()) return passed.error();
-      static_cast<void>(r_.take(static_cast<std::size_t>(descriptor.position() - r_.position())));
+      const auto passed = walk(reader({at_, room()}), top_->depth).run();
+      if (passed.has_error()) {
+        at_ += passed.error().offset;
+        return passed.error().fault;
+      }
+      at_ += *passed;
     }
   }
 
-  reader& r_;
-  std::array<level, limits::nesting_depth_max + 1> stack_{};
-  level* top_ = stack_.data();
+  const std::byte* begin_;
+  std::uint32_t offset_;  // of `begin_`
+  const std::byte* at_;
+  // Not an array of levels: a walk would spend its time on clearing those that it never reaches.
+  alignas(level) std::byte storage_[(limits::nesting_depth_max + 1) * sizeof(level)];
+  level* bottom_ = nullptr;
+  level* top_ = nullptr;
 };
+
+/// Length of the scalar at `at`, or 0 if it is none, is long, or does not end before `end`.
+std::size_t scalar_size(const std::byte* at, const std::byte* end) {
+  const auto room = static_cast<std::size_t>(end - at);
+  if (room == 0) return 0;
+  const layout_of_code how = layout_at(static_cast<code>(*at));
+  std::size_t size = 0;
+  if (how.kind == category::fixed) {
+    size = 1u + how.width;
+  } else if (how.kind == category::variable && how.width == 1 && room >= 2) {
+    size = 2 + std::to_integer<std::size_t>(at[1]);
+  }
+  return size <= room ? size : 0;
+}
+
+/// Length of a value that is a scalar, or a short list or map of scalars, as nearly all are; 0 for
+/// the others and for what is malformed, which takes the long way.
+std::size_t flat_size(std::span<const std::byte> octets) {
+  const std::byte* at = octets.data();
+  const std::byte* const end = at + octets.size();
+  if (const std::size_t size = scalar_size(at, end); size > 0) return size;
+  if (octets.size() < 3) return 0;
+  const layout_of_code how = layout_at(static_cast<code>(*at));
+  const auto size = std::to_integer<std::size_t>(at[1]);
+  const auto count = std::to_integer<std::size_t>(at[2]);
+  if (how.kind != category::compound || how.width != 1 || size > octets.size() - 2) return 0;
+  if (is_map(static_cast<code>(*at)) && count % 2 != 0) return 0;
+  const std::byte* const items_end = at + 2 + size;
+  at += 3;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t item = at < items_end ? scalar_size(at, items_end) : 0;
+    if (item == 0) return 0;
+    at += item;
+  }
+  return at == items_end ? 2 + size : 0;
+}
 
 decoded<void> check_one(reader& r, std::size_t depth);
 decoded<void> check_data(reader& r, code c, std::size_t depth);
@@ -333,25 +400,13 @@ std::size_t ascii_prefix(std::string_view text) {
 }  // namespace
 
 decoded<std::size_t> skip_value(reader& r) {
-  const std::size_t before = r.remaining();
-  // Most values that are passed over are scalars: no stack for those.
-  if (before > 0) {
-    const layout_of_code how = layout_at(r.peek());
-    if (how.kind == category::fixed && how.width < before) {
-      static_cast<void>(r.take(1u + how.width));
-      return 1u + how.width;
-    }
-    if (how.kind == category::variable && how.width == 1 && before >= 2) {
-      const std::size_t size = 2 + std::to_integer<std::size_t>(r.position()[1]);
-      if (size <= before) {
-        static_cast<void>(r.take(size));
-        return size;
-      }
-    }
+  if (const std::size_t size = flat_size(r.rest()); size > 0) {
+    static_cast<void>(r.take(size));
+    return size;
   }
-  const decoded<void> passed = walk(r, 0).run();
-  if (passed.has_error()) return passed.error();
-  return before - r.remaining();
+  decoded<std::size_t> passed = walk(r, 0).run();
+  if (passed.has_value()) static_cast<void>(r.take(*passed));
+  return passed;
 }
 
 decoded<std::span<const std::byte>> take_value(reader& r) {

@@ -321,23 +321,26 @@ std::uint64_t performative_code(std::span<const std::byte> body, std::size_t& bo
 
 decoded<transfer_view> decode_transfer(std::span<const std::byte> body) {
   std::size_t list = 0;
-  transfer_view v;
+  decoded<transfer_view> out(boost::system::in_place_value);  // filled in its place, not copied
+  transfer_view& v = *out;
   fields f;
-  const bool is_good = performative_code(body, list) == transfer_code &&
-                       f.open(body.subspan(list), codec::field_count<transfer>) &&
-                       f.read_mandatory(v.handle) && f.read(v.delivery_id) &&
-                       f.read_binary(v.delivery_tag, v.has_tag) && f.read(v.message_format) &&
-                       f.read(v.settled) && f.read(v.more) &&
-                       f.read_settle_mode(v.rcv_settle_mode) && f.read_encoded(v.state) &&
-                       f.read(v.resume) && f.read(v.aborted) && f.read(v.batchable) && f.is_done();
+  const bool is_good =
+      performative_code(body, list) == transfer_code &&
+      f.open(body.subspan(list), codec::field_count<transfer>) && f.read_mandatory(v.handle) &&
+      f.read(v.delivery_id) && f.read_binary(v.delivery_tag, v.has_tag) &&
+      f.read(v.message_format) && f.read(v.settled) &&
+      (f.is_done() ||  // as most are
+       (f.read(v.more) && f.read_settle_mode(v.rcv_settle_mode) && f.read_encoded(v.state) &&
+        f.read(v.resume) && f.read(v.aborted) && f.read(v.batchable) && f.is_done()));
   if (!is_good) return fault_of<transfer>(body);
   v.payload = {f.position(), body.data() + body.size()};
-  return v;
+  return out;
 }
 
 decoded<disposition_view> decode_disposition(std::span<const std::byte> body) {
   std::size_t list = 0;
-  disposition_view v;
+  decoded<disposition_view> out(boost::system::in_place_value);  // filled in its place, not copied
+  disposition_view& v = *out;
   fields f;
   bool is_good = performative_code(body, list) == disposition_code &&
                  f.open(body.subspan(list), codec::field_count<disposition>) &&
@@ -346,12 +349,13 @@ decoded<disposition_view> decode_disposition(std::span<const std::byte> body) {
   is_good = is_good && f.read(v.last) && f.read(v.settled) && f.read_encoded(v.state) &&
             f.read(v.batchable) && f.is_done() && f.position() == body.data() + body.size();
   if (!is_good) return fault_of<disposition>(body);
-  return v;
+  return out;
 }
 
 decoded<flow_view> decode_flow(std::span<const std::byte> body) {
   std::size_t list = 0;
-  flow_view v;
+  decoded<flow_view> out(boost::system::in_place_value);  // filled in its place, not copied
+  flow_view& v = *out;
   fields f;
   const bool is_good =
       performative_code(body, list) == flow_code &&
@@ -361,7 +365,7 @@ decoded<flow_view> decode_flow(std::span<const std::byte> body) {
       f.read(v.link_credit) && f.read(v.available) && f.read(v.drain) && f.read(v.echo) &&
       f.read_map(v.properties) && f.is_done() && f.position() == body.data() + body.size();
   if (!is_good) return fault_of<flow>(body);
-  return v;
+  return out;
 }
 
 std::size_t encode_transfer(std::byte* out, const transfer_view& v) {
