@@ -16,6 +16,10 @@ namespace conditions = amqp::spec::conditions;
 
 namespace {
 
+/// What the names of temporary queues begin with. Nothing else is created by such a name: a reply
+/// that comes after its requester has left must not leave a queue behind.
+constexpr std::string_view temporary_prefix = "temp.";
+
 node_reply refusal(std::string_view condition, std::string description) {
   node_reply out;
   out.condition = condition;
@@ -89,7 +93,7 @@ void directory::resolve(shard& from, node_request request, answer done) {
 
 void directory::resolve_here(const node_request& request, const answer& done) {
   if (request.dynamic) {
-    const std::string name = "temp." + options_.random_name();
+    const std::string name = std::string(temporary_prefix) + options_.random_name();
     if (!request.may_configure(name)) {
       return done(refusal(conditions::unauthorized_access,
                           "no permission to configure a temporary queue"));
@@ -128,7 +132,8 @@ void directory::resolve_new(const node_request& request, const std::string& name
       break;
     }
   }
-  if (!request.dynamic && (!may_create || rule == nullptr || !rule->create)) {
+  may_create = may_create && rule != nullptr && rule->create && !name.starts_with(temporary_prefix);
+  if (!request.dynamic && !may_create) {
     return done(refusal(conditions::not_found, quoted + " does not exist"));
   }
   if (!request.may_use(name) && !request.dynamic) {

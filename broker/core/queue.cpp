@@ -264,7 +264,16 @@ void queue::check_invariants() const {
     if (!s.stored) AMQP_ASSERT(s.body != nullptr);
   }
   AMQP_ASSERT(depth == depth_);
-  for (std::size_t i = 0; i < consumers_.size(); ++i) AMQP_ASSERT(held[i] == consumers_[i].held);
+  std::size_t draining = 0;
+  for (std::size_t i = 0; i < consumers_.size(); ++i) {
+    const consumer& c = consumers_[i];
+    AMQP_ASSERT(held[i] == c.held);
+    draining += c.draining ? 1 : 0;
+    const auto stands = std::count(ready_.begin(), ready_.end(), static_cast<slot>(i));
+    AMQP_ASSERT(stands == (c.ready ? 1 : 0));
+    if (c.used && !c.browsing && !c.closing && c.credit() > 0) AMQP_ASSERT(c.ready);
+  }
+  AMQP_ASSERT(draining == draining_);
 }
 
 }  // namespace whimbrel::broker::core

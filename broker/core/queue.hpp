@@ -46,6 +46,7 @@ struct queue_counters {
 ///   1. An available message is at or after `cursor_`, or in the heap of returned ones, or parked.
 ///   2. `depth()` counts what is not gone.
 ///   3. A consumer's `held` is the number of stubs that name it as holder.
+///   4. Who has credit and is not closing stands in `ready_`, once.
 class queue {
  public:
   queue(shard& home, queue_ref self, queue_settings settings);
