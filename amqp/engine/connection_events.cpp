@@ -86,8 +86,7 @@ void connection_core::retire(link& l) {
 }
 
 void connection_core::retire(session& s) {
-  for (const auto& l : s.links_)
-    if (l) uncount_link(*l);
+  s.drop_accounts();
   forget_events_of(&s, nullptr);
   if (s.remote_channel_) by_remote_channel_[*s.remote_channel_] = nullptr;
   if (s.is_dirty_) std::erase(dirty_, &s);

@@ -122,6 +122,7 @@ class session {
   void owe_flow(link&);
   void become_dirty();
 
+  void drop_accounts();
   /// All links go, without events.
   void drop_links();
   void release_spare();
