@@ -49,7 +49,9 @@ outstanding run_until_killed(broker_process& broker, ledger& book, std::mt19937_
   while (book.counts().accepted - before.accepted < answered_least ||
          book.counts().answered - before.answered < answered_least) {
     clients.pump();
-    if (broker.has_ended()) throw std::runtime_error("the broker ended by itself");
+    if (broker.has_ended()) {
+      throw std::runtime_error("the broker ended by itself: " + broker.how_ended());
+    }
     if (clock_type::now() > end) throw std::runtime_error("the broker is too slow, or stuck");
   }
   const auto kill_at = clock_type::now() + std::chrono::microseconds(random() % 300'000);

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Links: addresses, temporary nodes, request and reply, refusals, many of them, shutdown."""
+import signal
+import time
+
 from proton import Message, Terminus
 
+from broker_process import StartFailed
 from case import collector
 from peer import ACCEPTED, REJECTED, Failed, check, check_equal, settle_down, wait
 
@@ -243,7 +247,6 @@ def _(env):
 
 def settle_ticking(peer, seconds):
     """Proton sends its heartbeats, and notices missing ones, only when told the time."""
-    import time
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         peer.transport.tick(time.monotonic())
@@ -264,13 +267,12 @@ def _(env):
     peers[0].put(peers[0].sender(address), Message(body="kept", durable=True))
     held = peers[1].receive(peers[1].receiver(address, credit=5))
     check_equal(held.body, "kept", "the body")
-    import signal
     env.broker.process.send_signal(signal.SIGTERM)
     for peer in peers:
         wait(peer.is_closed, "the close")
         check_equal(peer.why_closed(), "amqp:connection:forced", "why it was closed")
         peer.drop()
-    check_equal(env.broker.stop(), 0, "exit code")
+    check_equal(env.broker.process.wait(30), 0, "exit code")
     env.broker.start()
     got = env.peer()
     again = got.receive(got.receiver(address, credit=1))
@@ -280,7 +282,6 @@ def _(env):
 @case("a second broker on the same data directory is refused, the first goes on")
 def _(env):
     second = env.another_broker(data=env.broker.data)
-    from broker_process import StartFailed
     try:
         second.start(timeout=30)
         raise Failed("two brokers run on one data directory")

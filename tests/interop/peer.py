@@ -165,8 +165,11 @@ class Peer:
         return self.transport.pending() > 0
 
     def read(self):
+        room = self.transport.capacity()
+        if room <= 0:
+            return
         try:
-            octets = self.socket.recv(min(self.transport.capacity(), 1 << 20))
+            octets = self.socket.recv(min(room, 1 << 20))
         except BlockingIOError:
             return
         except OSError:

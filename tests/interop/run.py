@@ -109,22 +109,13 @@ class Runner:
         began = time.monotonic()
         process = subprocess.Popen(command + [str(broker.port)], stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True)
-        seen, other = 0, []
+        other = []
+
+        def on_kill():
+            broker.kill()
+            broker.start()
         try:
-            for line in process.stdout:
-                if kill_when and line.startswith(kill_when):
-                    broker.kill()
-                    broker.start()
-                    continue
-                found = LINE.match(line)
-                if not found:
-                    other.append(line)
-                    continue
-                seen += 1
-                bad = (found.group(4) or "no reason given") if found.group(1) == "FAIL" else None
-                notes = (found.group(4) or "") if found.group(1) == "ok" else ""
-                self.report.line(workers, client, found.group(3).strip(), bad,
-                                 float(found.group(2)), notes)
+            seen = self.report_lines(process, client, workers, other, kill_when, on_kill)
             code = process.wait(timeout=60)
         finally:
             if process.poll() is None:
@@ -135,6 +126,27 @@ class Runner:
                              % (code, seen, "".join(other[-15:]) + broker.log_tail(5)),
                              time.monotonic() - began)
         self.finish(broker, workers, client + " " + what)
+
+    def report_lines(self, process, client, workers, other, kill_when=None, on_kill=None):
+        """How many cases there were; lines that are none go to `other`."""
+        seen = 0
+        for line in process.stdout:
+            if kill_when and line.startswith(kill_when):
+                on_kill()
+                continue
+            if line.startswith("skipped: "):
+                self.report.skip(line[len("skipped: "):].strip())
+                continue
+            found = LINE.match(line)
+            if not found:
+                other.append(line)
+                continue
+            seen += 1
+            failed, text = found.group(1) == "FAIL", found.group(4) or ""
+            self.report.line(workers, client, found.group(3).strip(),
+                             text or "no reason given" if failed else None, float(found.group(2)),
+                             "" if failed else text)
+        return seen
 
     def run_cpp(self, workers):
         names = sorted(n[:-4] for n in os.listdir(HERE)
@@ -159,6 +171,18 @@ class Runner:
             self.run_program("rhea", self.limited(["node", os.path.join(folder, name)]), workers,
                              kill_when="kill" if "reconnect" in name else None)
 
+    def run_examples(self, workers):
+        """They want port 5672, hence a broker of their own."""
+        script = os.path.join(HERE, "examples.sh")
+        if self.options.only and not re.search(self.options.only, "examples"):
+            return
+        process = subprocess.Popen(
+            self.limited([script, "--broker", self.options.broker, "--workers", str(workers)]),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        seen = self.report_lines(process, "shipped", workers, [])
+        if process.wait() != 0 and seen == 0:
+            self.report.line(workers, "shipped", "examples.sh ends well", "no case at all", 0)
+
     def run_python_programs(self, workers):
         for name in ("python_throughput.py", "python_reconnect.py"):
             self.run_program("python", self.limited([sys.executable, os.path.join(HERE, name)]),
@@ -180,6 +204,8 @@ class Runner:
                 self.run_cpp(workers)
             if "rhea" in self.options.clients:
                 self.run_rhea(workers)
+            if "examples" in self.options.clients:
+                self.run_examples(workers)
         return self.report.end()
 
 
@@ -194,7 +220,7 @@ def main():
     parser.add_argument("--broker", required=True)
     parser.add_argument("--programs", required=True)
     parser.add_argument("--workers", default="1 3")
-    parser.add_argument("--clients", default="python c++ rhea")
+    parser.add_argument("--clients", default="python c++ rhea examples")
     parser.add_argument("--only", default="")
     parser.add_argument("--assert-times", action="store_true")
     options = parser.parse_args()

@@ -7,7 +7,8 @@ set -eu
 usage() {
   cat <<'END'
 usage: tests/interop/run.sh [--broker BINARY] [--programs DIR] [--workers "1 3"]
-                            [--clients "python c++ rhea"] [--only REGEX] [--assert-times]
+                            [--clients "python c++ rhea examples"] [--only REGEX]
+                            [--assert-times]
   --broker       default: build/dev/whimbrel
   --programs     where the C++ programs are; default: tests/interop beside the broker
   --only         cases whose "CLIENT NAME" matches (whole programs in C++ and rhea)

@@ -92,6 +92,11 @@ bool broker_process::has_ended() {
   return true;
 }
 
+std::string broker_process::how_ended() const {
+  return WIFEXITED(status_) ? "exit code " + std::to_string(WEXITSTATUS(status_))
+                            : "signal " + std::to_string(WTERMSIG(status_));
+}
+
 int broker_process::wait_end() {
   if (pid_ > 0) waitpid(pid_, &status_, 0);
   pid_ = -1;

@@ -39,6 +39,7 @@ class broker_process {
   void kill();              // SIGKILL, and waits for its end
   int stop();               // SIGTERM; the exit code, or minus the signal that ended it
   [[nodiscard]] bool has_ended();
+  [[nodiscard]] std::string how_ended() const;
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
