@@ -21,7 +21,7 @@ SYSCALLS = [
     ("event loop", r"sys_(epoll|timerfd|poll)"),
 ]
 
-# Ours, by file and function. The innermost frame that matches decides, and the order here within it.
+# Ours, by file and function. The innermost frame that matches decides, within it the order here.
 RULES = [
     ("allocation", r"^\S* (malloc|free|cfree|calloc|realloc|_int_|operator (new|delete)|"
                    r"__libc_(malloc|calloc|realloc)|unlink_chunk|sysmalloc|systrim|tcache_)"),
@@ -213,9 +213,10 @@ def main():
           (messages, load["rate"], load["broker_cpu_us_per_message"], total, ns_each))
     print_table("by thread", threads.most_common(), ns_each, total)
     print_table("by stage", stages.most_common(), ns_each, total)
-    print_table("functions of ours, with what is not ours below them", own.most_common(options.top), ns_each, total)
-    print_table("functions of ours, with all that they call", inclusive.most_common(options.top),
-                ns_each, total)
+    print_table("functions of ours, with what is not ours below them",
+                own.most_common(options.top), ns_each, total)
+    print_table("functions of ours, with all that they call",
+                inclusive.most_common(options.top), ns_each, total)
     for stage, count in stages.most_common():
         if count / total >= 0.03:
             print_table("inside: " + stage, inside[stage].most_common(8), ns_each, total)
