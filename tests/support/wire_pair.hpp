@@ -100,6 +100,7 @@ struct endpoint {
   std::function<void(const engine::event&)> on_event = {};
   bool keeps_record = true;
   std::uint64_t octets_out = 0;
+  std::vector<std::byte>* tap = nullptr;  // sees all that goes out
 
   explicit endpoint(engine::options settings) : wire(std::move(settings)) {}
 
@@ -219,6 +220,7 @@ class wire_pair {
     if (out.empty()) return false;
     const std::vector<std::byte> octets(out.begin(), out.end());
     from.octets_out += octets.size();
+    if (from.tap != nullptr) from.tap->insert(from.tap->end(), octets.begin(), octets.end());
     from.wire.on_written(octets.size());
     from.drain_events();
     give(to, octets);
