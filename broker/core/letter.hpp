@@ -33,7 +33,8 @@ enum class letter_kind : std::uint8_t {
   deliver,          // message at sequence `first`; `count` failed deliveries so far
   verdict,          // deliveries [id, id + (last - first)] reached `outcome`
   answer,           // the consumer may be told that [id, id + (last - first)] are settled so
-  drained,          // all that there was has been delivered before this
+  drained,          // all that there was has been delivered before this; `first`: the limit of
+                    // the grant that it answers
   gate,             // flag open: this producer may be given credit
   detached,         // the queue has gone, or refused the link: `detail` says why
   // any worker -> any worker

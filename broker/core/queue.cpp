@@ -225,9 +225,12 @@ bool queue::begin_withdraw(sequence at) {
 void queue::end_withdraw(sequence at, bool gone) {
   stub* s = ring_.find(at);
   if (s == nullptr || s->at != place::withdrawing) return;
-  if (gone) return erase(at, *s);
-  s->at = place::available;
-  give_back(at, *s);
+  if (gone) {
+    erase(at, *s);
+  } else {
+    s->at = place::available;
+    give_back(at, *s);
+  }
   dispatch();
 }
 

@@ -55,6 +55,7 @@ std::optional<sequence> queue::next_available() {
       continue;
     }
     if (s->at == place::available) return cursor_;
+    if (s->at == place::withdrawing) return std::nullopt;  // it may stay: nothing overtakes it
     ++cursor_;
   }
   return std::nullopt;
@@ -232,11 +233,11 @@ void queue::finish_drains() {
     if (!c.browsing && c.credit() > 0 && !ready_.empty() && next_available()) continue;
     c.draining = false;
     --draining_;
-    c.limit = c.delivered;
     letter l;
     l.kind = letter_kind::drained;
     l.link = c.link;
     l.count = c.delivered;
+    l.first = std::exchange(c.limit, c.delivered);
     home_.send(std::move(l));
   }
 }

@@ -147,6 +147,7 @@ void shard::refuse(letter&& l) {
     case letter_kind::grant:
       if (!l.has(letter_flag::drain)) return;
       answer.kind = letter_kind::drained;
+      answer.first = l.count;
       break;
     case letter_kind::settle:
       if (!l.has(letter_flag::answer)) return;

@@ -296,6 +296,29 @@ TEST_CASE("queue: a message asked back from the store when it was just durable i
   });
 }
 
+TEST_CASE("queue: a message asked back is not overtaken while the store thinks about it") {
+  on_each_shape([](world& w) {
+    const auto q = w.make_queue();
+    test_producer p(w, q);
+    w.store.stall(1000);
+    p.put("a");
+    w.talk();
+    w.store.pump();
+    w.talk();
+    w.pass(30'000);
+    w.talk();  // the question is on its way
+    w.store.stall(0);
+    p.put("b");
+    test_consumer c(w, q);
+    c.grant(2);
+    w.talk();
+    CHECK(c.texts().empty());
+    w.settle_down();
+    CHECK(p.said() == "0r 1a");
+    CHECK(c.texts() == "b");
+  });
+}
+
 TEST_CASE("queue: the time of a second stall counts from its own beginning") {
   on_each_shape([](world& w) {
     const auto q = w.make_queue();
