@@ -109,7 +109,7 @@ for name in $scripts; do
   if [ "$name" = interop ]; then
     run_script interop --broker "$broker" --programs "$top/build/$preset/tests/interop"
   else
-    run_script "$name" --broker "$broker"
+    run_script "$name" --broker "$broker" --driver "$top/build/$preset/tests/crash_driver"
   fi
 done
 

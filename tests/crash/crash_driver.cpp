@@ -80,8 +80,7 @@ void print_run(int number, const totals& before, const ledger& book, const outst
   const auto since = [](std::uint64_t a, std::uint64_t b) {
     return static_cast<unsigned long long>(a - b);
   };
-  const std::uint64_t faults =
-      book.lost() + book.invented() + book.resurrected() + book.other() - faults_before;
+  const std::uint64_t faults = book.faults() - faults_before;
   std::printf(
       "run %3d: sent %6llu accepted %6llu received %6llu settled-answered %6llu | at the kill: "
       "sends %4llu outcomes %4llu outstanding | kills %d | found %6llu in doubt %5llu | %s\n",
@@ -109,6 +108,30 @@ int finish(const options& chosen, const ledger& book, int runs, int both, double
   return book.is_clean() && was_under_load ? 0 : 1;
 }
 
+struct progress {
+  int done = 0;
+  int both = 0;  // in so many of these both kinds were outstanding at the kill
+};
+
+/// One round after the other.
+void run_all(const options& chosen, broker_process& broker, ledger& book, progress& so_far) {
+  std::mt19937_64 random(chosen.seed);
+  broker.start();
+  while (so_far.done < chosen.kills) {
+    const totals before = book.counts();
+    const std::uint64_t faults = book.faults();
+    const outstanding at_kill = run_until_killed(broker, book, random);
+    book.crash();
+    const int more_kills = restart(broker, random);
+    inspection(broker.port(), book).run(random() % 3 != 0);
+    so_far.both += at_kill.sends > 0 && at_kill.outcomes > 0 ? 1 : 0;
+    print_run(++so_far.done, before, book, at_kill, more_kills, faults);
+  }
+  if (const int code = broker.stop(); code != 0) {
+    book.corrupted("the end of the broker: exit code " + std::to_string(code));
+  }
+}
+
 int run(const options& chosen) {
   std::filesystem::create_directories(chosen.directory);
   broker_process broker(broker_options{.binary = chosen.broker,
@@ -116,29 +139,17 @@ int run(const options& chosen) {
                                        .log = chosen.directory + "/broker.log",
                                        .workers = chosen.workers,
                                        .arguments = chosen.broker_arguments});
-  std::mt19937_64 random(chosen.seed);
   ledger book;
   const auto began = clock_type::now();
-  int both = 0;
-  int done = 0;
+  progress so_far;
   std::printf("seed %llu\n", static_cast<unsigned long long>(chosen.seed));
-  broker.start();
-  while (done < chosen.kills) {
-    const totals before = book.counts();
-    const std::uint64_t faults =
-        book.lost() + book.invented() + book.resurrected() + book.other();
-    const outstanding at_kill = run_until_killed(broker, book, random);
-    both += at_kill.sends > 0 && at_kill.outcomes > 0 ? 1 : 0;
-    book.crash();
-    const int more_kills = restart(broker, random);
-    inspection(broker.port(), book).run(random() % 3 != 0);
-    print_run(++done, before, book, at_kill, more_kills, faults);
-  }
-  if (const int code = broker.stop(); code != 0) {
-    book.corrupted("the end of the broker: exit code " + std::to_string(code));
+  try {
+    run_all(chosen, broker, book, so_far);
+  } catch (const std::exception& error) {
+    book.corrupted(std::string(error.what()) + " (log: " + chosen.directory + "/broker.log)");
   }
   const std::chrono::duration<double> took = clock_type::now() - began;
-  return finish(chosen, book, done, both, took.count());
+  return finish(chosen, book, so_far.done, so_far.both, took.count());
 }
 
 int usage() {
@@ -174,7 +185,7 @@ int main(int argc, char** argv) {
   try {
     return run(chosen);
   } catch (const std::exception& error) {
-    std::printf("FAIL: %s (log: %s/broker.log)\n", error.what(), chosen.directory.c_str());
+    std::printf("FAIL: %s\n", error.what());
     return 1;
   }
 }

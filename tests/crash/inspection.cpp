@@ -73,7 +73,7 @@ void inspection::on_event(pn_event_t* event) {
     case PN_SESSION_REMOTE_CLOSE:
     case PN_TRANSPORT_ERROR:
       failure_ = std::string("while looking at what is left: ") +
-                 pn_event_type_name(pn_event_type(event));
+                 pn_event_type_name(pn_event_type(event)) + reason(event);
       break;
     default:
       break;

@@ -15,7 +15,7 @@ void ledger::note(std::uint64_t& counter, const std::string& what) {
   if (violations_.size() < violations_max) violations_.push_back(what);
 }
 
-void ledger::corrupted(const std::string& what) { note(other_, "corrupted: " + what); }
+void ledger::corrupted(const std::string& what) { note(other_, "wrong: " + what); }
 
 ledger::record* ledger::known(message_id id) {
   if (id < records_.size()) return &records_[id];

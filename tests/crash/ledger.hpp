@@ -70,9 +70,11 @@ class ledger {
   [[nodiscard]] std::uint64_t invented() const { return invented_; }
   [[nodiscard]] std::uint64_t resurrected() const { return resurrected_; }
   [[nodiscard]] std::uint64_t other() const { return other_; }
-  [[nodiscard]] bool is_clean() const {
-    return lost_ + invented_ + resurrected_ + other_ == 0;
+  [[nodiscard]] std::uint64_t faults() const {
+    return lost_ + invented_ + resurrected_ + other_;
   }
+  [[nodiscard]] bool is_clean() const { return faults() == 0; }
+  /// Anything else that must not be.
   void corrupted(const std::string& what);
 
  private:

@@ -26,13 +26,6 @@ std::uint64_t state_of(outcome what) {
   return 0;
 }
 
-std::string reason(pn_event_t* event) {
-  pn_condition_t* why = pn_event_condition(event);
-  if (why == nullptr || !pn_condition_is_set(why)) return {};
-  const char* text = pn_condition_get_description(why);
-  return std::string(" ") + pn_condition_get_name(why) + ": " + (text == nullptr ? "" : text);
-}
-
 outcome outcome_of(std::uint64_t state) {
   if (state == PN_ACCEPTED) return outcome::accepted;
   if (state == PN_REJECTED) return outcome::rejected;
@@ -40,6 +33,13 @@ outcome outcome_of(std::uint64_t state) {
 }
 
 }  // namespace
+
+std::string reason(pn_event_t* event) {
+  pn_condition_t* why = pn_event_condition(event);
+  if (why == nullptr || !pn_condition_is_set(why)) return {};
+  const char* text = pn_condition_get_description(why);
+  return std::string(" ") + pn_condition_get_name(why) + ": " + (text == nullptr ? "" : text);
+}
 
 bool take_delivery(pn_delivery_t* delivery, partial_deliveries& partial, std::string& whole) {
   const std::size_t pending = pn_delivery_pending(delivery);

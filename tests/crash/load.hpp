@@ -29,6 +29,9 @@ inline message_id from_context(void* context) {
   return static_cast<message_id>(reinterpret_cast<std::uintptr_t>(context)) - 1;
 }
 
+/// " condition: description", or nothing.
+std::string reason(pn_event_t* event);
+
 using partial_deliveries = std::map<pn_delivery_t*, std::string>;
 
 /// Takes what has come of a delivery; true, and all of it in `whole`, when that was the last.

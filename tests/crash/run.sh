@@ -41,15 +41,21 @@ done
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/whimbrel-crash.XXXXXX")
 trap 'if [ -z "$keep" ]; then rm -rf "$scratch"; else echo "kept: $scratch"; fi' EXIT
 trap 'exit 130' INT TERM
-failed=0
-"$driver" --self-test || failed=1
-for count in $workers; do
+passed=0 failed=0
+count() { if [ "$1" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi; }
+status=0
+"$driver" --self-test || status=$?
+count "$status"
+for number in $workers; do
   # A broker dies with its driver, whatever ends that one.
+  status=0
   # shellcheck disable=SC2086
-  if ! "$driver" --broker "$broker" --directory "$scratch/workers-$count" --kills "$kills" \
-      --workers "$count" ${seed:+--seed $seed}; then
-    failed=1
-    tail -n 5 "$scratch/workers-$count/broker.log" 2>/dev/null || true
+  "$driver" --broker "$broker" --directory "$scratch/workers-$number" --kills "$kills" \
+    --workers "$number" ${seed:+--seed $seed} || status=$?
+  count "$status"
+  if [ "$status" -ne 0 ]; then
+    tail -n 5 "$scratch/workers-$number/broker.log" 2>/dev/null || true
   fi
 done
-exit "$failed"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -7,7 +7,7 @@ from proton import Message, symbol
 
 import octets
 from case import collector
-from peer import ACCEPTED, check, check_equal, settle_down, wait
+from peer import ACCEPTED, RELEASED, check, check_equal, settle_down, wait
 
 CASES, case = collector()
 
@@ -167,6 +167,27 @@ def _(env):
     receiver = peer.receiver(address)
     check_equal([one.body for one in peer.drain(receiver, 3)], [0, 1, 2], "what came")
     check_equal(receiver.credit, 0, "credit after drain")
+
+
+@case("a drain is not answered before all was given: 7,000 messages, credit 5,000 at a time")
+def _(env):
+    peer = env.peer()
+    address = env.address()
+    sender = peer.sender(address)
+    sent = [peer.send(sender, Message(body=i, durable=True)) for i in range(7000)]
+    for one in sent:
+        check_equal(peer.outcome(one), ACCEPTED, "the outcome of a send")
+    for _ in range(3):
+        receiver = peer.receiver(address)
+        first, second = peer.drain(receiver, 5000), peer.drain(receiver, 5000)
+        check_equal((len(first), len(second)), (5000, 2000), "what each drain gave")
+        check_equal([one.body for one in first + second], list(range(7000)), "the order")
+        for one in first + second:
+            one.outcome(RELEASED, settle=False)
+        wait(lambda: all(one.delivery.settled for one in first + second), "7,000 answers")
+        for one in first + second:
+            one.delivery.settle()
+        peer.detach(receiver)
 
 
 def large(env, size, durable, timeout):
