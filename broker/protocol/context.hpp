@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "amqp/base/octet_buffer.hpp"
+#include "amqp/message/view.hpp"
 #include "broker/config/settings.hpp"
 #include "broker/core/directory.hpp"
 #include "broker/core/shard.hpp"
@@ -32,7 +33,9 @@ struct context {
   /// Runs `work` on this worker; may be called from any thread.
   std::function<void(std::function<void()> work)> post_from_anywhere;
   link_counters counted{};
-  amqp::octet_buffer scratch{};  // for octets that live no longer than one call
+  /// The header written last, and its octets: mostly the next delivery's too.
+  amqp::message::header_view head_of{};
+  amqp::octet_buffer head{};
 };
 
 }  // namespace whimbrel::broker::protocol

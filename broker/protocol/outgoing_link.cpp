@@ -112,6 +112,14 @@ void outgoing_link::on_letter(core::letter&& l) {
     case core::letter_kind::answer: on_answer(l); break;
     case core::letter_kind::drained:
       if (!drain_asked_ || ending_) return;
+      if (l.first != asked_for_) return;  // another grant is under way, and will be answered too
+      // The queue may have used what it was allowed, which is less than the credit there is. What
+      // waits here goes first; on_ready asks for more then.
+      if (received_ == asked_for_ && wire_out_.credit() > pending_.size()) {
+        drain_asked_ = false;
+        if (pending_.empty()) ask();
+        break;
+      }
       asked_for_ = received_;
       drain_answered_ = true;
       finish_drain_if_done();
@@ -161,9 +169,12 @@ std::span<const std::byte> outgoing_link::write_head(const delivery& d) {
     const std::int64_t left = d.expires_ms - home().run_on().wall_ms();
     h.ttl = static_cast<std::uint32_t>(std::max<std::int64_t>(left, 0));
   }
-  with_.scratch.clear();
-  amqp::message::write_header(with_.scratch, h);
-  return with_.scratch.octets();
+  if (h != with_.head_of) {
+    with_.head_of = h;
+    with_.head.clear();
+    amqp::message::write_header(with_.head, h);
+  }
+  return with_.head.octets();
 }
 
 void outgoing_link::send(delivery&& d) {
