@@ -35,7 +35,7 @@ void connection_handler::on_events() {
   while (const engine::event* e = engine_.poll_event()) on_event(*e);
   for (outgoing_link* link : settling_) link->flush_settlements();
   settling_.clear();
-  want_flush_();
+  if (engine_.has_output() || engine_.is_finished()) want_flush_();
 }
 
 void connection_handler::on_output_written() {
