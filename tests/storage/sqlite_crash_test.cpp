@@ -163,6 +163,21 @@ TEST_CASE("sqlite store: whichever write or sync fails, no outcome is ever wrong
   }
 }
 
+TEST_CASE("sqlite store: a stall with nothing left to write does not count as healed") {
+  sqlite_rig r;
+  r.open();
+  r.stall();
+  const token t = r.submit(puts(q1, 1, 3));
+  REQUIRE(r.wait_for_pressure(pressure::stalled));
+  CHECK(r.withdraw({{q1, 1}, {q1, 2}, {q1, 3}}).size() == 3);
+  const auto failed = r.vfs().faults_hit();
+  REQUIRE(r.wait([&] { return r.vfs().faults_hit() >= failed + 2; }));  // it goes on trying
+  CHECK(r.sink().pressures() == std::vector{pressure::stalled});
+  CHECK(!r.sink().outcome(t));
+  r.heal();
+  CHECK(r.outcome(t) == commit_outcome::durable);
+}
+
 TEST_CASE("sqlite store: a failed sync is not trusted by the next process either") {
   // The kernel may hold, as clean, octets that a failed sync never brought to the disk. Commits
   // that the next process appends must not depend on them.
