@@ -75,6 +75,11 @@ inline void randomise(random_source& random, amqp::codec::map& out) {
   }
 }
 inline void randomise(random_source& random, amqp::codec::raw& out) {
+  // `accepted` and its like, as most are.
+  if (random.one_in(3)) {
+    out = amqp::codec::raw(hex(random.one_in(2) ? "00 53 24 45" : "00 53 26 45"));
+    return;
+  }
   do {
     out = amqp::codec::to_raw(random_value(random, 3));
   } while (out.octets()[0] == std::byte{0x40});  // null is an absent field
