@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What links and queues say to each other. The same values whether both live on one worker (then
-// they are handed over by a direct call) or on two (then they wait in a mailbox till the turn ends).
+// they are handed over by a direct call) or on two (then they wait in a mailbox until its turn).
 #pragma once
 
 #include <cstdint>
