@@ -74,17 +74,24 @@ void outgoing_link::on_ready() {
   ask();
 }
 
+/// How many deliveries the queue may have made in all, for the credit there is.
+std::uint32_t outgoing_link::limit() const {
+  const std::uint32_t sent = received_ - static_cast<std::uint32_t>(pending_.size());
+  return sent + std::min(wire_out_.credit(), ahead_max);
+}
+
+bool outgoing_link::has_few_left() const {
+  return static_cast<std::int32_t>(asked_for_ - received_) <=
+         static_cast<std::int32_t>(ahead_max / 2);
+}
+
 /// Tells the queue how far it may go.
 void outgoing_link::ask() {
   if (!attached_ || ending_) return;
-  const auto pending = static_cast<std::uint32_t>(pending_.size());
-  const std::uint32_t sent = received_ - pending;
-  const std::uint32_t limit = sent + std::min(wire_out_.credit(), ahead_max);
+  const std::uint32_t limit = this->limit();
   const bool drain = wire_out_.is_draining();
   const auto more = static_cast<std::int32_t>(limit - asked_for_);
-  const bool few_left =
-      static_cast<std::int32_t>(asked_for_ - received_) <= static_cast<std::int32_t>(ahead_max / 2);
-  if (!(drain && !drain_asked_) && (more == 0 || (more > 0 && !few_left))) return;
+  if (!(drain && !drain_asked_) && (more == 0 || (more > 0 && !has_few_left()))) return;
   asked_for_ = limit;
   drain_asked_ = drain;
   core::letter l;
@@ -146,6 +153,11 @@ void outgoing_link::on_deliver(core::letter&& l) {
     send(std::move(d));
   } else {
     pending_.push_back(std::move(d));
+  }
+  // Not from here: the queue is in the middle of giving out.
+  if (!ask_soon_ && has_few_left() && limit() != asked_for_) {
+    ask_soon_ = true;
+    owner_.report_written(*this);
   }
   owner_.want_flush();
 }
@@ -210,6 +222,15 @@ void outgoing_link::on_sent(core::sequence at) {
 }
 
 void outgoing_link::on_written() {
+  const bool has_settled = !unwritten_.empty();
+  const std::uint32_t asked_before = asked_for_;
+  settle_written();
+  if (std::exchange(ask_soon_, false)) ask();
+  // Letters to other workers leave with the next turn, so there has to be one.
+  if (has_settled || asked_for_ != asked_before) owner_.want_flush();
+}
+
+void outgoing_link::settle_written() {
   for (const range& what : unwritten_) send_settle(what, {outcome::accepted}, false);
   unwritten_.clear();
 }
@@ -282,7 +303,7 @@ void outgoing_link::on_answer(const core::letter& l) {
 
 void outgoing_link::on_gone(departure) {
   flush_settlements();
-  on_written();
+  settle_written();
   ending_ = true;
   if (!queue_) return;
   // First, or what is given back would come straight here again.

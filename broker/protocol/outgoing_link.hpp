@@ -34,7 +34,8 @@ class outgoing_link final : public link_base {
   void on_outcome(const amqp::engine::event& e);
   /// The settlements gathered since the last call go to the queue.
   void flush_settlements();
-  /// The kernel has taken all output so far: pre-settled deliveries are done.
+  /// The kernel has taken all output so far: pre-settled deliveries are done, and the queue may be
+  /// asked for more.
   void on_written();
 
   void on_letter(core::letter&& l) override;
@@ -61,7 +62,10 @@ class outgoing_link final : public link_base {
   [[nodiscard]] std::span<const std::byte> write_head(const delivery& d);
   void on_sent(core::sequence at);
   void go_on();
+  [[nodiscard]] std::uint32_t limit() const;
+  [[nodiscard]] bool has_few_left() const;
   void ask();
+  void settle_written();
   void settle(core::sequence at, std::uint32_t id, const stated_outcome& how, bool answer);
   void send_settle(const range& what, const stated_outcome& how, bool answer);
   void on_answer(const core::letter& l);
@@ -79,6 +83,7 @@ class outgoing_link final : public link_base {
   std::uint32_t received_ = 0;        // wraps, like the counts below
   std::uint32_t asked_for_ = 0;
   std::uint32_t next_tag_ = 0;
+  bool ask_soon_ = false;             // once output is written
   bool drain_asked_ = false;
   bool drain_answered_ = false;
   // accepted ones gathered until flush_settlements

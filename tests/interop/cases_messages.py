@@ -190,6 +190,21 @@ def _(env):
         peer.detach(receiver)
 
 
+@case("a consumer that grants 7,000 credit at once gets 7,000 messages")
+def _(env):
+    for waits in (True, False):
+        peer, consumer = env.peer(), env.peer()
+        address = env.address()
+        receiver = consumer.receiver(address, credit=7000) if waits else None
+        sender = peer.sender(address)
+        sent = [peer.send(sender, Message(body=i, durable=True)) for i in range(7000)]
+        receiver = receiver or consumer.receiver(address, credit=7000)
+        got = consumer.receive_all(receiver, 7000)
+        check_equal([one.body for one in got], list(range(7000)), "what came")
+        for one in sent:
+            check_equal(peer.outcome(one), ACCEPTED, "the outcome of a send")
+
+
 def large(env, size, durable, timeout):
     peer = env.peer()
     address = env.address()

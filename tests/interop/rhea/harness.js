@@ -90,19 +90,24 @@ async function receive(link, count = 1) {
     return count === 1 ? out[0] : out;
 }
 
+/** Outcomes of a sender's deliveries, by one set of listeners however many there are. */
+function verdicts(link) {
+    if (link.verdicts) return link.verdicts;
+    link.verdicts = {seen: new Map(), waiting: new Map()};
+    for (const name of ['accepted', 'rejected', 'released', 'modified']) {
+        link.on(name, (context) => link.verdicts.seen.set(context.delivery, name));
+    }
+    link.on('settled', (context) => {
+        const tell = link.verdicts.waiting.get(context.delivery);
+        if (tell) tell(link.verdicts.seen.get(context.delivery));
+    });
+    return link.verdicts;
+}
+
 /** The name of the outcome, once the broker has settled. */
 function outcome(link, delivery) {
-    return within(new Promise((resolve) => {
-        let what;
-        for (const name of ['accepted', 'rejected', 'released', 'modified']) {
-            link.on(name, (context) => {
-                if (context.delivery === delivery) what = name;
-            });
-        }
-        link.on('settled', (context) => {
-            if (context.delivery === delivery) resolve(what);
-        });
-    }), 'an outcome');
+    return within(new Promise((resolve) => verdicts(link).waiting.set(delivery, resolve)),
+        'an outcome');
 }
 
 async function put(link, ...messages) {

@@ -90,12 +90,13 @@ async function every_type(port) {
     const link = await receiver(connection, 'rhea-types');
     link.add_credit(bodies.length);
     for (const body of bodies) {
+        // No footer: rhea writes it in front of the body, where the standard does not have it. [3.2]
         const octets = message.encode({
             message_annotations: annotations, application_properties: simple, body,
             message_id: types.wrap_uuid(Buffer.alloc(16, 7)), user_id: Buffer.from('u'),
             correlation_id: 7, subject: 's', reply_to: 'r', content_type: 'text/plain',
             absolute_expiry_time: 4102444800000, creation_time: 1700000000000, group_id: 'g',
-            group_sequence: 1, reply_to_group_id: 'h', footer: {'x-opt-foot': 1}});
+            group_sequence: 1, reply_to_group_id: 'h'});
         check_equal(await outcome(to, to.send(octets, undefined, 0)), 'accepted', 'outcome');
         const got = await receive(link);
         const [sent, came] = [octets, got.message.octets].map(without_header);

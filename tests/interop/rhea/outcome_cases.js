@@ -166,11 +166,11 @@ async function refused(port) {
         const consumer = connection.open_receiver({source: address, credit_window: 0});
         await event(consumer, 'receiver_error', 'the refusal');
         check_equal(consumer.error.condition, condition, address);
-        check(!consumer.remote.attach.source, 'the reply to attach has a source');
+        check_equal(consumer.source, null, 'source of the reply to attach');
         const producer = connection.open_sender({target: address});
         await event(producer, 'sender_error', 'the refusal');
         check_equal(producer.error.condition, condition, address);
-        check(!producer.remote.attach.target, 'the reply to attach has a target');
+        check_equal(producer.target, null, 'target of the reply to attach');
     }
 }
 
