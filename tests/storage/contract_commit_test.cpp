@@ -387,7 +387,7 @@ TEST_CASE_TEMPLATE("store: a batch larger than any group comes back whole", Rig,
   CHECK(got[300].second == std::string(3'000'000, 'z'));
 }
 
-TEST_CASE_TEMPLATE("store: closing commits what was submitted; later calls are ignored", Rig,
+TEST_CASE_TEMPLATE("store: closing commits what was submitted, and later calls are ignored", Rig,
                    sqlite_rig, memory_rig) {
   Rig r;
   r.open();
