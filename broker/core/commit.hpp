@@ -23,11 +23,11 @@ struct commit_counters {
 
 ///     note ──> open ──flush (none in flight)──> in flight ──on_commit(durable)──> owed letters
 ///                │
-///                └─cancel: put and final settlement vanish together; the producer's answer goes now
+///                └─cancel: put and final settlement vanish together; its producer is answered now
 ///
 /// Invariants
 ///   1. At most one batch is in flight. Completions therefore come in order.
-///   2. Nothing that is owed leaves but from on_commit(durable), cancel or a withdrawal; and nothing
+///   2. Nothing that is owed leaves but from on_commit(durable), cancel or a withdrawal; and not
 ///      at all once a batch is in doubt.
 ///   3. A position names a put of the open batch only; flush makes all positions void.
 class commit {
@@ -68,7 +68,7 @@ class commit {
   void withdraw(const std::function<bool(queue_ref, sequence)>& may_go);
   void on_withdraw(const storage::withdraw_done& done);
 
-  std::function<void(queue_ref, sequence last)> on_durable = {};    // all puts up to `last` are safe
+  std::function<void(queue_ref, sequence last)> on_durable = {};    // puts up to `last` are safe
   std::function<void(queue_ref)> on_submitted = {};                 // positions are void now
   std::function<void(queue_ref, sequence, bool gone)> on_withdrawn = {};
 

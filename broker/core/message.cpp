@@ -68,7 +68,8 @@ amqp::decoded<message_ptr> message_builder::finish(std::uint32_t format) {
     return header.error();
   }
   if (capacity_ > size_ + size_ / 8) {
-    if (void* fitted = std::realloc(at_, object_octets + size_)) at_ = static_cast<std::byte*>(fitted);
+    void* const fitted = std::realloc(at_, object_octets + size_);
+    if (fitted != nullptr) at_ = static_cast<std::byte*>(fitted);
   }
   auto* made = new (at_) message();
   made->data_ = at_ + object_octets;

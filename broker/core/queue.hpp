@@ -155,7 +155,7 @@ class queue {
   std::vector<slot> browsers_;
   std::vector<link_ref> producers_;
   boost::unordered_flat_map<sequence, std::vector<link_ref>> excluded_;
-  // Min-heap of (when, which); also names messages that have gone, but not more of them than others.
+  // Min-heap of (when, which); names messages that have gone, too, but not mostly.
   std::vector<std::pair<std::int64_t, sequence>> expiry_;
   boost::unordered_flat_map<sequence, std::uint32_t> formats_;  // of bodies that left, if not 0
   std::size_t resident_ = 0;          // bodies in memory

@@ -264,7 +264,8 @@ void shard::read(queue_ref ref, storage::queue_id id, sequence from, std::size_t
 }
 
 void shard::on_read(storage::read_done done) {
-  if (queue* q = find(unpack(options_.self, done.done))) q->on_read(std::move(done.items), done.failed);
+  queue* q = find(unpack(options_.self, done.done));
+  if (q != nullptr) q->on_read(std::move(done.items), done.failed);
 }
 
 void shard::on_pressure(storage::pressure level) {

@@ -118,7 +118,7 @@ class shard {
   [[nodiscard]] std::int64_t resident() const { return resident_; }
   /// Bodies that the store has should leave memory. [half the budget]
   [[nodiscard]] bool memory_is_tight() const { return resident_ > memory_ / 2; }
-  /// Not even those that consumers will reach soon. [three quarters; the gate closes at nine tenths]
+  /// Not even those that consumers will reach soon. [three quarters; the gate closes at 90 %]
   [[nodiscard]] bool memory_is_short() const { return resident_ > memory_ - memory_ / 4; }
   [[nodiscard]] bool gate_is_open() const { return gate_open_; }
   [[nodiscard]] storage::pressure store_pressure() const { return pressure_; }

@@ -77,7 +77,9 @@ class stub_ring {
     std::uint32_t live = 0;
   };
 
-  chunk& chunk_of(sequence at) { return chunks_[static_cast<std::size_t>(at / chunk_stubs - front_)]; }
+  chunk& chunk_of(sequence at) {
+    return chunks_[static_cast<std::size_t>(at / chunk_stubs - front_)];
+  }
   void drop_front();
 
   std::deque<chunk> chunks_;     // [first_ / chunk_stubs, end_ / chunk_stubs], some without stubs

@@ -65,7 +65,8 @@ void consumer::grant(std::uint32_t more, bool drain) {
 
 void consumer::on_letter(letter&& l) {
   switch (l.kind) {
-    case letter_kind::deliver: return on_deliver(l);
+    case letter_kind::deliver:
+      return on_deliver(l);
     case letter_kind::answer:
       for (std::uint32_t i = 0; i <= l.last; ++i) on_answer(l.id + i, l.outcome);
       return;
@@ -74,7 +75,8 @@ void consumer::on_letter(letter&& l) {
       draining_ = false;
       if (l.count != received_) ++in_.book.faults.over_credit;
       return;
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -107,8 +109,8 @@ void consumer::on_deliver(const letter& l) {
 /// Between crashes the count is exactly what consumers said; a crash may forget what was not
 /// answered, and nothing else.
 void consumer::check_count(ledger_entry& e, std::uint32_t count) {
-  const bool fine = e.count_is_sure ? count == e.failed
-                                    : count >= e.failed_answered && count <= e.failed;
+  const bool fine =
+      e.count_is_sure ? count == e.failed : count >= e.failed_answered && count <= e.failed;
   if (!fine) ++in_.book.faults.bad_count;
   if (!e.count_is_sure) e.failed_answered = std::max(e.failed_answered, count);
   e.failed = count;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Producers and consumers of the simulation: links that speak to queues by letter, and a ledger that
-// hears all they say.
+// Producers and consumers of the simulation: links that speak to queues by letter, and a ledger
+// that hears all they say.
 #pragma once
 
 #include <map>

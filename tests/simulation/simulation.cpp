@@ -107,8 +107,8 @@ void simulation::take_letters(std::size_t worker, bool all) {
     for (std::size_t n = all ? lane.size() : pick(lane.size() + 1); n > 0; --n) {
       letter l = std::move(lane.front());
       lane.pop_front();
-      const bool late = l.kind == letter_kind::deliver &&
-                        at_->shards[worker]->find_link(l.link) == nullptr;
+      const bool late =
+          l.kind == letter_kind::deliver && at_->shards[worker]->find_link(l.link) == nullptr;
       if (late) at_->now.touched.insert(test::text_of(*l.message));
       at_->shards[worker]->receive(std::move(l));
     }
@@ -165,10 +165,14 @@ void simulation::act_consumer(std::unique_ptr<consumer>& c) {
   for (std::size_t n = pick(5); n > 0 && c->held() > 0; --n) {
     const auto what = pick(20);
     const bool answer = !chance(200);
-    if (what < 13) c->settle_oldest(outcome::accepted, false, answer, 1 + pick(3));
-    else if (what < 15) c->settle_oldest(outcome::released, false, answer, 1);
-    else if (what < 18) c->settle_oldest(outcome::modified, chance(700), answer, 1);
-    else if (what < 19) c->settle_oldest(outcome::rejected, false, answer, 1);
+    if (what < 13)
+      c->settle_oldest(outcome::accepted, false, answer, 1 + pick(3));
+    else if (what < 15)
+      c->settle_oldest(outcome::released, false, answer, 1);
+    else if (what < 18)
+      c->settle_oldest(outcome::modified, chance(700), answer, 1);
+    else if (what < 19)
+      c->settle_oldest(outcome::rejected, false, answer, 1);
   }
 }
 
@@ -190,8 +194,8 @@ void simulation::act(std::size_t worker) {
     consumers_[i].second->leave(chance(500));
     const std::size_t w = pick(at_->shards.size());
     consumers_[i].second.reset();
-    consumers_[i] = {w, std::make_unique<consumer>(at_->now, *at_->shards[w],
-                                                   *queues_[i % queue_count])};
+    consumers_[i] = {
+        w, std::make_unique<consumer>(at_->now, *at_->shards[w], *queues_[i % queue_count])};
   }
 }
 

@@ -20,8 +20,8 @@ struct options {
   std::uint64_t seed = 1;
   std::uint16_t workers = 1;
   unsigned steps = 600;
-  bool faults = true;           // stalls, doubt, loss of power
-  bool small_memory = false;    // bodies leave and are read back
+  bool faults = true;         // stalls, doubt, loss of power
+  bool small_memory = false;  // bodies leave and are read back
   bool accept_before_commit = false;
 };
 

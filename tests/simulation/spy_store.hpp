@@ -53,8 +53,8 @@ class spy_store final : public storage::store, public storage::completion_sink {
     ++reads;
     of_->read(w, q, from, octets, done);
   }
-  void read_body(storage::worker_id w, storage::body_id b, std::uint64_t offset,
-                 std::size_t octets, storage::token done) override {
+  void read_body(storage::worker_id w, storage::body_id b, std::uint64_t offset, std::size_t octets,
+                 storage::token done) override {
     of_->read_body(w, b, offset, octets, done);
   }
   void close() override { of_->close(); }

@@ -68,7 +68,8 @@ struct fixture {
     while (!inbox.of(0).empty()) {
       auto c = std::move(inbox.of(0).front());
       inbox.of(0).pop_front();
-      if (auto* const d = std::get_if<storage::commit_done>(&c)) fine = commits.on_commit(*d) && fine;
+      if (auto* const d = std::get_if<storage::commit_done>(&c))
+        fine = commits.on_commit(*d) && fine;
       if (auto* const d = std::get_if<storage::withdraw_done>(&c)) commits.on_withdraw(*d);
     }
     return fine;
@@ -121,8 +122,8 @@ TEST_CASE("commit: verdicts of neighbours become one range, of different produce
   f.put(4);
   f.commits.flush();
   f.pump();
-  CHECK(f.heard() ==
-        fixture::words{"submitted", "durable 4", "verdict 1-2a", "other verdict 3-3a", "verdict 4-4a"});
+  CHECK(f.heard() == fixture::words{"submitted", "durable 4", "verdict 1-2a", "other verdict 3-3a",
+                                    "verdict 4-4a"});
 }
 
 TEST_CASE("commit: at most one batch is in flight, and what comes meanwhile waits in the next") {

@@ -169,8 +169,13 @@ inline core::message_ptr make_text(std::string_view text, const message_shape& s
   h.ttl = shape.ttl;
   amqp::message::write_header(out, h);
   const auto n = static_cast<std::uint32_t>(text.size());
-  const std::uint8_t head[] = {0x00, 0x53, 0x75, 0xb0, static_cast<std::uint8_t>(n >> 24),
-                               static_cast<std::uint8_t>(n >> 16), static_cast<std::uint8_t>(n >> 8),
+  const std::uint8_t head[] = {0x00,
+                               0x53,
+                               0x75,
+                               0xb0,
+                               static_cast<std::uint8_t>(n >> 24),
+                               static_cast<std::uint8_t>(n >> 16),
+                               static_cast<std::uint8_t>(n >> 8),
                                static_cast<std::uint8_t>(n)};
   out.append(std::as_bytes(std::span(head)));
   out.append(std::as_bytes(std::span(text)));

@@ -84,14 +84,39 @@ class run {
 
   void step() {
     switch (random_() % 16) {
-      case 0: case 1: case 2: case 3: case 4: put(); break;
-      case 5: case 6: grant(); break;
-      case 7: case 8: case 9: case 10: settle(); break;
-      case 11: attach(); break;
-      case 12: detach(); break;
-      case 13: pass(); break;
-      case 14: w_.at(q_).leave_memory(); break;
-      default: w_.settle_down(); must_be_at_rest(); break;
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+      case 4:
+        put();
+        break;
+      case 5:
+      case 6:
+        grant();
+        break;
+      case 7:
+      case 8:
+      case 9:
+      case 10:
+        settle();
+        break;
+      case 11:
+        attach();
+        break;
+      case 12:
+        detach();
+        break;
+      case 13:
+        pass();
+        break;
+      case 14:
+        w_.at(q_).leave_memory();
+        break;
+      default:
+        w_.settle_down();
+        must_be_at_rest();
+        break;
     }
     w_.talk();
     w_.at(q_).check_invariants();
@@ -143,8 +168,8 @@ class run {
     if (consumers_.empty()) return;
     auto& c = *consumers_[pick(consumers_.size())];
     if (c.held.empty()) return;
-    const int number = std::next(c.held.begin(),
-                                 static_cast<std::ptrdiff_t>(pick(c.held.size())))->first;
+    const int number =
+        std::next(c.held.begin(), static_cast<std::ptrdiff_t>(pick(c.held.size())))->first;
     const std::uint8_t how = std::array<std::uint8_t, 4>{
         0, flag::failed, flag::undeliverable, flag::failed | flag::undeliverable}[pick(4)];
     constexpr std::array all{outcome::accepted, outcome::rejected, outcome::released,

@@ -80,7 +80,8 @@ TEST_CASE("stub_ring: agrees with a map whatever is pushed, erased and skipped")
       if (what < growth) {
         push(ring, want, step);
       } else if (what < 9 && !want.empty()) {
-        auto which = want.lower_bound(want.begin()->first + random() % (random() % 5 == 0 ? 3000 : 4));
+        auto which =
+            want.lower_bound(want.begin()->first + random() % (random() % 5 == 0 ? 3000 : 4));
         if (which == want.end()) which = want.begin();
         ring.erase(which->first);
         want.erase(which);

@@ -18,7 +18,7 @@ namespace whimbrel::test {
 
 struct world_options {
   std::uint16_t workers = 1;
-  std::uint64_t seed = 1;             // of the order in which workers and letters get their turn
+  std::uint64_t seed = 1;  // of the order in which workers and letters get their turn
   std::size_t memory_octets = 64 << 20;
   bool accept_before_commit = false;
 };
@@ -44,8 +44,7 @@ class world {
       o.self = static_cast<worker_id>(w);
       executors.push_back(std::make_unique<test_executor>(time));
       posts.push_back(std::make_unique<test_post>(mail, w));
-      shards.push_back(
-          std::make_unique<core::shard>(o, *executors[w], store, *posts[w], owner));
+      shards.push_back(std::make_unique<core::shard>(o, *executors[w], store, *posts[w], owner));
     }
   }
 
@@ -61,8 +60,7 @@ class world {
   /// Without a store call to recover, nothing may be submitted.
   void start() {
     struct nobody final : storage::recovery_visitor {
-      void on_record(storage::record_kind, std::string_view,
-                     std::span<const std::byte>) override {}
+      void on_record(storage::record_kind, std::string_view, std::span<const std::byte>) override {}
       void on_entries(std::span<const storage::recovered_entry>) override {}
     } visitor;
     store.recover(visitor);
@@ -165,7 +163,8 @@ class test_link : public core::link_end {
 
   void on_letter(letter&& l) override {
     switch (l.kind) {
-      case letter_kind::deliver: return on_delivery(std::move(l));
+      case letter_kind::deliver:
+        return on_delivery(std::move(l));
       case letter_kind::verdict:
         for (std::uint32_t i = 0; i <= l.last; ++i) {
           verdicts.push_back({l.id + i, l.outcome, condition_of(l)});
@@ -174,10 +173,17 @@ class test_link : public core::link_end {
       case letter_kind::answer:
         for (std::uint32_t i = 0; i <= l.last; ++i) answers.push_back({l.id + i, l.outcome, {}});
         return;
-      case letter_kind::drained: drained_after.push_back(deliveries.size()); return;
-      case letter_kind::gate: gates.push_back(l.has(core::letter_flag::open)); return;
-      case letter_kind::detached: detached = condition_of(l); return;
-      default: FAIL("a letter that no link gets");
+      case letter_kind::drained:
+        drained_after.push_back(deliveries.size());
+        return;
+      case letter_kind::gate:
+        gates.push_back(l.has(core::letter_flag::open));
+        return;
+      case letter_kind::detached:
+        detached = condition_of(l);
+        return;
+      default:
+        FAIL("a letter that no link gets");
     }
   }
   /// The link's name goes; letters for it are late from now on.
@@ -221,8 +227,8 @@ class test_link : public core::link_end {
  private:
   void on_delivery(letter&& l) {
     const bool first = l.has(core::letter_flag::first_acquirer);
-    deliveries.push_back({l.first, text_of(*l.message), l.count, first, l.message->format(),
-                          l.message});
+    deliveries.push_back(
+        {l.first, text_of(*l.message), l.count, first, l.message->format(), l.message});
   }
   static std::string condition_of(const letter& l) {
     return l.detail ? std::string(l.detail->condition) : std::string();
