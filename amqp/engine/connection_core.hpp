@@ -115,6 +115,7 @@ class connection_core {
   static constexpr auto never = clock::time_point::max();
 
   // --- input: connection_input.cpp ---
+  [[nodiscard]] const event* next_pending();
   [[nodiscard]] bool is_stalled() const;
   [[nodiscard]] bool step(const event*& out);
   [[nodiscard]] bool step_header(const event*& out);

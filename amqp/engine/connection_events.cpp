@@ -89,7 +89,7 @@ void connection_core::retire(session& s) {
   s.drop_accounts();
   forget_events_of(&s, nullptr);
   if (s.remote_channel_) by_remote_channel_[*s.remote_channel_] = nullptr;
-  if (s.is_dirty_) std::erase(dirty_, &s);
+  std::erase(dirty_, &s);
   if (s.scan_ready_) --scans_;
   if (walk_.on == &s) walk_.on = nullptr;
   if (leaving_ == &s) leaving_ = nullptr;

@@ -42,10 +42,7 @@ const event* connection_core::poll_event() {
   bury();
   for (;;) {
     if (const event* e = next_deferred()) return e;
-    if (walk_.on != nullptr)
-      if (const event* e = next_of_walk()) return e;
-    if (scans_ != 0)
-      if (const event* e = next_ready()) return e;
+    if (const event* e = next_pending()) return e;
     if (finished_ || deaf_ || is_stalled()) break;
     const event* e = nullptr;
     if (!step(e)) break;
@@ -56,6 +53,18 @@ const event* connection_core::poll_event() {
     end_connection({.condition = symbol(conditions::resource_limit_exceeded),
                     .description = "too much was sent before the handshake was over"});
   return next_deferred();
+}
+
+/// What earlier frames have set going; our close ends it.
+const event* connection_core::next_pending() {
+  if (walk_.on == nullptr && scans_ == 0) [[likely]] return nullptr;
+  if (!may_send()) {
+    walk_.on = nullptr;
+    return nullptr;
+  }
+  while (walk_.on != nullptr)
+    if (const event* e = next_of_walk()) return e;
+  return scans_ != 0 ? next_ready() : nullptr;
 }
 
 /// The application owes an answer, and what lies behind depends on it.

@@ -404,11 +404,10 @@ void connection_core::release_spare() {
 // --- output ---
 
 void connection_core::flush() {
-  if (!may_send()) {
-    dirty_.clear();
-    return;
+  for (session* s : dirty_) {
+    s->flush();
+    s->is_dirty_ = false;
   }
-  for (std::size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->flush();
   dirty_.clear();
   in_order_ = false;
 }
@@ -435,6 +434,7 @@ void connection_core::on_written(std::size_t n) {
   octets.consume(n);
   if (!was_full_ || octets.size() > out_.octets_max() / 2) return;
   was_full_ = false;
+  if (!may_send()) return;
   for (const auto& s : sessions_)
     if (s) scan_ready(*s);
 }

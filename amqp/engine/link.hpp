@@ -165,6 +165,7 @@ class sender final : public link {
   std::size_t write_frame(spec::fast::transfer_view&, std::span<const std::byte> head,
                           std::span<const std::byte> body, std::size_t from);
   void on_whole();
+  void after_partial();
   void on_attached();
   void send_abort();
   void on_settled();

@@ -115,7 +115,13 @@ void sender::on_whole() {
     if (entry != nullptr) entry->whole = true;
   }
   partial_.active = false;
+  after_partial();
+}
+
+/// What had to wait for the end of a delivery: drains, flows.
+void sender::after_partial() {
   if (partial_.drained) finish_drain();
+  if (owes_flow_) session_.become_dirty();
 }
 
 void sender::abort() {
@@ -137,7 +143,7 @@ void sender::send_abort() {
                           });
   session_.outgoing_.on_sent();
   partial_.active = partial_.aborted = false;
-  if (partial_.drained) finish_drain();
+  after_partial();
 }
 
 void sender::settle(std::uint32_t delivery_id, std::span<const std::byte> state) {

@@ -209,7 +209,6 @@ void session::flush_dispositions() {
 }
 
 void session::flush() {
-  is_dirty_ = false;
   if (!may_send()) return;
   flush_dispositions();
   if (!owing_flow_.empty()) {

@@ -137,6 +137,16 @@ TEST_CASE("session: what an unsettled delivery held goes with its session") {
   CHECK(p.client.count(event_kind::outcome) == 0);
 }
 
+TEST_CASE("session: one that ends with something still to say leaves nothing behind") {
+  linked_pair p;
+  p.in->grant(5);
+  p.at_server->end();
+  p.run();
+  CHECK(p.server.wire.session_count() == 0);
+  CHECK_FALSE(p.server.wire.has_output());
+  CHECK(p.server.wire.poll_octets().empty());
+}
+
 TEST_CASE("link: the reply carries what was given to it, and the name, role and handle of the link") {
   raw_peer peer;
   peer.open();

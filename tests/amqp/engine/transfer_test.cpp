@@ -123,6 +123,53 @@ TEST_CASE("transfer: a full output stops a message in its middle and room lets i
   CHECK(p.client.events[0].on_link == p.out);
 }
 
+TEST_CASE("transfer: room in the output is not told behind the end of the connection") {
+  engine::options o = server_options();
+  o.output_octets_max = 600;
+  raw_peer peer(o);
+  peer.ready_to_receive(10);
+  const auto body = bytes(pattern(3000));
+  peer.sender().send({.tag = bytes("t")}, {}, body);
+  peer.side.events.clear();
+  const auto junk = hex("00 00 00 07 02 00 00 00");
+  peer.side.wire.on_octets(junk, peer.now);
+  peer.side.drain_events();
+  peer.listen();
+  REQUIRE(peer.side.events.size() == 1);
+  CHECK(peer.side.events[0].kind == event_kind::connection_closed);
+}
+
+TEST_CASE("transfer: an echo in the middle of a delivery is answered at its end") {
+  engine::options of_server = with_frames(server_options(), 512);
+  of_server.incoming_window = 2;
+  linked_pair p(client_options(), of_server);
+  p.in->grant(10);
+  p.run();
+  const auto body = bytes(pattern(3000));
+  auto progress = p.out->send({.tag = bytes("t")}, {}, body);
+  REQUIRE_FALSE(progress.complete);
+  p.client.on_event = [&](const engine::event& e) {
+    if (e.kind == event_kind::sender_ready && !progress.complete)
+      progress = p.out->resume({}, body);
+  };
+  p.out->set_available(40);
+  const auto echo = raw_peer::encode(
+      p.at_server->channel(),
+      spec::flow{.next_incoming_id = engine::first_outgoing_id.value(),
+                 .incoming_window = 2,
+                 .next_outgoing_id = engine::first_outgoing_id.value(),
+                 .outgoing_window = 1,
+                 .handle = p.in->is_attached() ? 0u : 1u,
+                 .delivery_count = 0,
+                 .link_credit = 10,
+                 .echo = true});
+  p.give(p.client, echo);
+  CHECK(p.in->available() == 0);
+  p.run();
+  CHECK(progress.complete);
+  CHECK(p.in->available() == 40);
+}
+
 TEST_CASE("transfer: deliveries of two links interleave, those of one do not") {
   raw_peer peer;
   peer.ready_to_send();
@@ -319,7 +366,7 @@ TEST_CASE("transfer: deliveries resumed on a link whose unsettled map we sent ar
   CHECK(peer.side.last(event_kind::transfer).resumed);
 }
 
-TEST_CASE("transfer: format, tag and state are shown; a missing format is 0") {
+TEST_CASE("transfer: format, tag and state are shown, and a missing format is 0") {
   raw_peer peer;
   peer.ready_to_send(10);
   auto t = raw_peer::transfer(0, 0);
