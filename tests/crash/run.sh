@@ -57,5 +57,13 @@ for number in $workers; do
     tail -n 5 "$scratch/workers-$number/broker.log" 2>/dev/null || true
   fi
 done
+# The same, of a broker that answers too early: this has to be noticed.
+WHIMBREL_TEST_ACCEPT_BEFORE_COMMIT=1 "$driver" --broker "$broker" --directory "$scratch/early" \
+  --kills 5 --workers 1 ${seed:+--seed "$seed"} >"$scratch/early.log" 2>&1 || true
+status=0
+grep -Eq '^[1-9][0-9]* lost' "$scratch/early.log" || status=1
+count "$status"
+echo "a broker that accepts before it commits: $(grep -E ' lost, ' "$scratch/early.log" ||
+  echo 'no verdict')"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -91,7 +91,8 @@ for _ in $(seq 300); do
   sleep 0.1
 done
 if ! grep -q 'listening on 127.0.0.1:5672' "$scratch/broker.log"; then
-  echo "case FAIL 0 the broker listens on port 5672 | $(tail -n 3 "$scratch/broker.log" | tr '\n' ' ')"
+  echo "case FAIL 0 the broker listens on port 5672 | $(tail -n 3 "$scratch/broker.log" |
+    tr '\n' ' ')"
   exit 1
 fi
 
@@ -103,7 +104,8 @@ if [ -d "$shipped/python" ]; then
   python=(/usr/bin/python3)
   examples=$shipped/python
   check "python helloworld" 'Hello World!' "${python[@]}" "$examples/helloworld.py"
-  check "python helloworld_blocking" 'Hello World!' "${python[@]}" "$examples/helloworld_blocking.py"
+  check "python helloworld_blocking" 'Hello World!' \
+    "${python[@]}" "$examples/helloworld_blocking.py"
   check "python simple_send" "$confirmed" "${python[@]}" "$examples/simple_send.py"
   check "python simple_recv" "$last" "${python[@]}" "$examples/simple_recv.py"
   with_server "${python[@]}" "$examples/server.py"

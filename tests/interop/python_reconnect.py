@@ -23,7 +23,8 @@ class Reconnecting(MessagingHandler):
         self.failure = None
 
     def on_start(self, event):
-        self.connection = event.container.connect(self.url, reconnect=Backoff(initial=0.02, max_delay=0.1))
+        again = Backoff(initial=0.02, max_delay=0.1)
+        self.connection = event.container.connect(self.url, reconnect=again)
         self.receiver = event.container.create_receiver(self.connection, "python-reconnect")
         self.sender = event.container.create_sender(self.connection, "python-reconnect")
         self.deadline = event.container.schedule(120, self)

@@ -90,7 +90,7 @@ async function every_type(port) {
     const link = await receiver(connection, 'rhea-types');
     link.add_credit(bodies.length);
     for (const body of bodies) {
-        // No footer: rhea writes it in front of the body, where the standard does not have it. [3.2]
+        // No footer: rhea writes it in front of the body, where the standard has none. [3.2]
         const octets = message.encode({
             message_annotations: annotations, application_properties: simple, body,
             message_id: types.wrap_uuid(Buffer.alloc(16, 7)), user_id: Buffer.from('u'),
