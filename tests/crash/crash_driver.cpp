@@ -39,6 +39,7 @@ struct options {
 struct outstanding {
   std::uint64_t sends = 0;
   std::uint64_t outcomes = 0;
+  totals counts = {};  // up to the kill, without what the inspection adds
 };
 
 /// Loads the broker until enough has been answered, and for a random while longer; kills it.
@@ -58,7 +59,9 @@ outstanding run_until_killed(broker_process& broker, ledger& book, std::mt19937_
   while (clock_type::now() < kill_at) clients.pump();
   broker.kill();
   clients.finish();
-  return {.sends = book.unanswered_sends(), .outcomes = book.unanswered_outcomes()};
+  return {.sends = book.unanswered_sends(),
+          .outcomes = book.unanswered_outcomes(),
+          .counts = book.counts()};
 }
 
 /// Now and then kills it while it recovers: what recovery writes must survive that too.
@@ -76,7 +79,7 @@ int restart(broker_process& broker, std::mt19937_64& random) {
 
 void print_run(int number, const totals& before, const ledger& book, const outstanding& at_kill,
                int more_kills, std::uint64_t faults_before) {
-  const totals& now = book.counts();
+  const totals& now = at_kill.counts;
   const auto since = [](std::uint64_t a, std::uint64_t b) {
     return static_cast<unsigned long long>(a - b);
   };
