@@ -83,6 +83,9 @@ TEST_CASE("directory: an unknown name is made once, however many ask while it is
       CHECK((*a)->name == "orders");
     }
     CHECK(t.nodes.size() == 1);
+    std::size_t made = 0;
+    for (auto& s : w.shards) s->each_queue([&](core::queue&) { ++made; });
+    CHECK(made == 1);
     CHECK(w.at((*asked[0])->queue).settings().durable);
   });
 }
