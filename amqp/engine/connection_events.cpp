@@ -35,7 +35,8 @@ void connection_core::defer_attach(link& l) {
 }
 
 const event* connection_core::next_deferred() {
-  if (deferred_.empty()) [[likely]] return nullptr;
+  if (deferred_.empty()) [[likely]]
+    return nullptr;
   deferred_event d = std::move(deferred_.front());
   deferred_.erase(deferred_.begin());
   event& e = next_event(d.kind, d.on, d.at);
@@ -70,8 +71,10 @@ void connection_core::bury() {
     leaving_->drop_links();
     leaving_ = nullptr;
   }
-  if (!dead_links_.empty()) [[unlikely]] dead_links_.clear();
-  if (!dead_sessions_.empty()) [[unlikely]] dead_sessions_.clear();
+  if (!dead_links_.empty()) [[unlikely]]
+    dead_links_.clear();
+  if (!dead_sessions_.empty()) [[unlikely]]
+    dead_sessions_.clear();
 }
 
 void connection_core::retire(link& l) {

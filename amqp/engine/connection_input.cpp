@@ -16,18 +16,29 @@ namespace {
 template <class Performative>
 violation undecodable(const decode_error& fault) {
   const std::string_view type = Performative::type.name;  // amqp:open:list
-  return connection_violation(conditions::decode_error,
-                              std::string(type) + ": " + to_text(fault));
+  return connection_violation(conditions::decode_error, std::string(type) + ": " + to_text(fault));
 }
 
 std::string_view fault_text(frame::frame_fault fault) {
   switch (fault) {
-    case frame::frame_fault::none: break;
-    case frame::frame_fault::too_short: return "frame size is below 8";
-    case frame::frame_fault::too_long: return "frame exceeds max-frame-size";
-    case frame::frame_fault::bad_offset: return "data offset is outside of the frame";
+    case frame::frame_fault::none:
+      break;
+    case frame::frame_fault::too_short:
+      return "frame size is below 8";
+    case frame::frame_fault::too_long:
+      return "frame exceeds max-frame-size";
+    case frame::frame_fault::bad_offset:
+      return "data offset is outside of the frame";
   }
   return "";
+}
+
+/// 0 if there is none.
+std::uint64_t code_of(std::span<const std::byte> body) {
+  if (body.size() >= 3 && body[0] == std::byte{0x00} && body[1] == std::byte{0x53}) [[likely]]
+    return std::to_integer<std::uint64_t>(body[2]);
+  std::size_t list_offset = 0;
+  return body.empty() ? 0 : spec::fast::performative_code(body, list_offset);
 }
 
 }  // namespace
@@ -57,7 +68,8 @@ const event* connection_core::poll_event() {
 
 /// What earlier frames have set going; our close ends it.
 const event* connection_core::next_pending() {
-  if (walk_.on == nullptr && scans_ == 0) [[likely]] return nullptr;
+  if (walk_.on == nullptr && scans_ == 0) [[likely]]
+    return nullptr;
   if (!may_send()) {
     walk_.on = nullptr;
     return nullptr;
@@ -78,12 +90,17 @@ bool connection_core::step(const event*& out) {
   if (layer_ == layer::header || layer_ == layer::sasl_header) return step_header(out);
   frame::frame_view f;
   switch (decoder_.next(f)) {
-    case frame::decoder::status::frame: break;
-    case frame::decoder::status::need_more: return false;
-    case frame::decoder::status::fault: on_bad_frame(); return true;
+    case frame::decoder::status::frame:
+      break;
+    case frame::decoder::status::need_more:
+      return false;
+    case frame::decoder::status::fault:
+      on_bad_frame();
+      return true;
   }
   last_received_ = now_;
-  if (options_.trace) [[unlikely]] options_.trace(false, f.channel, spec::frame_text(f.body));
+  if (options_.trace) [[unlikely]]
+    options_.trace(false, f.channel, spec::frame_text(f.body));
   if (!remote_open_ && ++handshake_frames_ > options_.handshake_frames_max) [[unlikely]] {
     end_connection({.condition = symbol(conditions::resource_limit_exceeded),
                     .description = "too many frames before open"});
@@ -120,7 +137,8 @@ void connection_core::on_bad_frame() {
 
 const event* connection_core::on_amqp_frame(const frame::frame_view& f) {
   checked<const event*> result = on_frame(f);
-  if (result.has_value()) [[likely]] return *result;
+  if (result.has_value()) [[likely]]
+    return *result;
   answer(std::move(result).error(), at_remote_channel(f.channel));
   return nullptr;
 }
@@ -130,9 +148,7 @@ session* connection_core::at_remote_channel(std::uint16_t channel) const {
 }
 
 checked<const event*> connection_core::on_frame(const frame::frame_view& f) {
-  std::size_t list_offset = 0;
-  const std::uint64_t code =
-      f.body.empty() ? 0 : spec::fast::performative_code(f.body, list_offset);
+  const std::uint64_t code = code_of(f.body);
   if (is_discarding()) return on_discarded(f, code);
   if (f.type != static_cast<std::uint8_t>(frame::frame_type::amqp))
     return connection_violation(conditions::framing_error,
@@ -142,9 +158,12 @@ checked<const event*> connection_core::on_frame(const frame::frame_view& f) {
                                 "channel " + std::to_string(f.channel) + " exceeds channel-max");
   if (f.body.empty()) return nullptr;  // a sign of life [2.4.5]
   switch (code) {
-    case spec::open::type.code: return on_open(f);
-    case spec::close::type.code: return on_close(f);
-    default: break;
+    case spec::open::type.code:
+      return on_open(f);
+    case spec::close::type.code:
+      return on_close(f);
+    default:
+      break;
   }
   if (!remote_open_)
     return connection_violation(conditions::illegal_state, "the first frame must be an open");

@@ -129,8 +129,7 @@ void connection_core::write_sasl(const Performative& p) {
 
 const event* connection_core::on_sasl_frame(const frame::frame_view& f) {
   const auto refuse = [&](std::string_view why) -> const event* {
-    if (sasl_server_)
-      write_sasl(spec::sasl_outcome{.code = spec::sasl_code::auth});
+    if (sasl_server_) write_sasl(spec::sasl_outcome{.code = spec::sasl_code::auth});
     finish(spec::error{.condition = symbol(conditions::unauthorized_access),
                        .description = std::string(why)},
            true);
@@ -150,16 +149,22 @@ const event* connection_core::on_sasl_frame(const frame::frame_view& f) {
       e.sasl_octets = sasl_server_->response();
       return &e;
     }
-    case sasl::server::step::refused: break;
+    case sasl::server::step::refused:
+      break;
   }
   return refuse(sasl_server_->reason());
 }
 
 const event* connection_core::on_sasl_client_frame(std::span<const std::byte> body) {
   switch (sasl_client_->on_frame(body)) {
-    case sasl::client::step::send_init: write_sasl(sasl_client_->init()); return nullptr;
-    case sasl::client::step::send_response: write_sasl(sasl_client_->response()); return nullptr;
-    case sasl::client::step::authenticated: break;
+    case sasl::client::step::send_init:
+      write_sasl(sasl_client_->init());
+      return nullptr;
+    case sasl::client::step::send_response:
+      write_sasl(sasl_client_->response());
+      return nullptr;
+    case sasl::client::step::authenticated:
+      break;
     case sasl::client::step::refused:
       finish(spec::error{.condition = symbol(conditions::unauthorized_access),
                          .description = std::string(sasl_client_->reason())},
@@ -295,12 +300,16 @@ checked<const event*> connection_core::on_close(const frame::frame_view& f) {
 void connection_core::answer(violation v, session* on) {
   spec::error error{.condition = symbol(v.condition), .description = std::move(v.description)};
   switch (v.scope) {
-    case scope::link: detach_with(*v.culprit, std::move(error)); break;
+    case scope::link:
+      detach_with(*v.culprit, std::move(error));
+      break;
     case scope::session:
       AMQP_ASSERT(on != nullptr);
       end_with(*on, std::move(error));
       break;
-    case scope::connection: end_connection(std::move(error)); break;
+    case scope::connection:
+      end_connection(std::move(error));
+      break;
   }
 }
 
@@ -413,7 +422,8 @@ void connection_core::flush() {
 }
 
 void connection_core::flush_in_order() {
-  if (!in_order_) [[likely]] return;
+  if (!in_order_) [[likely]]
+    return;
   for (session* s : dirty_) s->flush_dispositions();
   in_order_ = false;
 }

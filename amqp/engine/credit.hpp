@@ -32,8 +32,7 @@ class sender_credit {
   /// A receiver that has not seen our attach cannot know our count, and means the initial one: not
   /// the current one, which may have moved since an earlier such flow.
   void on_flow(std::optional<std::uint32_t> seen_by_receiver, std::uint32_t granted, bool drain) {
-    const delivery_count seen =
-        seen_by_receiver ? delivery_count(*seen_by_receiver) : initial;
+    const delivery_count seen = seen_by_receiver ? delivery_count(*seen_by_receiver) : initial;
     const auto under_way = static_cast<std::uint32_t>(std::max(count_ - seen, 0));
     credit_ = granted - std::min(granted, under_way);
     drain_ = owes_drain_ = drain;

@@ -67,8 +67,8 @@ class delivery_map {
   /// The first live id of [first, last]; `last` is not before `first`.
   [[nodiscard]] std::optional<std::uint32_t> first_in(std::uint32_t first, std::uint32_t last) {
     if (!stragglers_.empty()) {
-      for (auto at = straggler(first);
-           at != stragglers_.end() && at->first - first <= last - first; ++at)
+      for (auto at = straggler(first); at != stragglers_.end() && at->first - first <= last - first;
+           ++at)
         if (at->second.owner != nullptr) return at->first;
     }
     if (ring_live_ == 0) return std::nullopt;
@@ -130,7 +130,8 @@ class delivery_map {
 
   void make_room(std::uint32_t id) {
     if (ring_live_ == 0) base_ = end_ = id;
-    if (id - base_ >= span()) [[unlikely]] make_space(id);
+    if (id - base_ >= span()) [[unlikely]]
+      make_space(id);
     for (; end_ != id; ++end_) ring_[end_ & mask()].owner = nullptr;  // ids that were left out
   }
 

@@ -46,13 +46,13 @@ struct event {
   // transfer: the delivery's piece. `first` and `last` are both set on a single-frame delivery.
   bool first = false;
   bool last = false;
-  bool aborted = false;   // the delivery is void: drop what you have; implies last [2.7.5]
+  bool aborted = false;     // the delivery is void: drop what you have; implies last [2.7.5]
   bool is_settled = false;  // transfer: pre-settled. outcome: the peer has settled, and so have we
   bool resumed = false;     // transfer: of a delivery that our attach said was unsettled [2.6.13]
   std::uint32_t message_format = 0;
-  std::uint32_t delivery_id = 0;   // transfer, outcome, settled
-  std::uint64_t token = 0;         // outcome: what the application gave to sender::send;
-                                   // settled: what it gave to receiver::remember, else 0
+  std::uint32_t delivery_id = 0;  // transfer, outcome, settled
+  std::uint64_t token = 0;        // outcome: what the application gave to sender::send;
+                                  // settled: what it gave to receiver::remember, else 0
   class session* on_session = nullptr;
   class link* on_link = nullptr;
   class sender* on_sender = nullptr;      // == on_link for sender_ready, outcome

@@ -54,9 +54,7 @@ bool link::send_attach(spec::attach&& mine) {
     static_cast<receiver*>(this)->on_own_attach(mine);
   }
   output& out = core().out();
-  const auto write = [&] {
-    return out.write(frame::frame_type::amqp, session_.channel_, mine);
-  };
+  const auto write = [&] { return out.write(frame::frame_type::amqp, session_.channel_, mine); };
   bool written = write();
   if (!written) {
     mine.properties.reset();

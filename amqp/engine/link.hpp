@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "amqp/base/limits.hpp"
 #include "amqp/base/serial.hpp"
@@ -77,10 +78,10 @@ class link {
   spec::role role_ = spec::role::sender;
   half local_ = half::unattached;
   half remote_ = half::unattached;
-  bool told_gone_ = false;    // link_detached was reported, or will never be
-  bool is_counted_ = false;   // among connection::link_count
-  bool owes_flow_ = false;    // is in session::owing_flow_
-  bool failed_ = false;       // we detached it with an error
+  bool told_gone_ = false;   // link_detached was reported, or will never be
+  bool is_counted_ = false;  // among connection::link_count
+  bool owes_flow_ = false;   // is in session::owing_flow_
+  bool failed_ = false;      // we detached it with an error
   spec::sender_settle_mode snd_mode_ = spec::sender_settle_mode::mixed;
   spec::receiver_settle_mode rcv_mode_ = spec::receiver_settle_mode::first;
   std::uint32_t handle_ = 0;
@@ -95,16 +96,16 @@ class link {
 /// What became of sender::send and sender::resume.
 struct progress {
   std::uint32_t delivery_id = 0;
-  std::size_t taken = 0;   // octets of head + body now in the output, over all calls
-  bool complete = false;   // false: call `resume` after the next `sender_ready`
+  std::size_t taken = 0;  // octets of head + body now in the output, over all calls
+  bool complete = false;  // false: call `resume` after the next `sender_ready`
 };
 
 struct outgoing {
-  std::span<const std::byte> tag = {};   // <= 32 octets; unique among our unsettled ones [2.6.12]
+  std::span<const std::byte> tag = {};  // <= 32 octets; unique among our unsettled ones [2.6.12]
   std::uint32_t message_format = 0;
   bool settled = false;
-  std::uint64_t token = 0;               // comes back in the `outcome` event
-  std::span<const std::byte> state = {};   // transactional-state, or empty; <= 128 octets
+  std::uint64_t token = 0;                // comes back in the `outcome` event
+  std::span<const std::byte> state = {};  // transactional-state, or empty; <= 128 octets
 };
 
 class sender final : public link {
@@ -222,11 +223,20 @@ class receiver final : public link {
 
   receiver(session& on, std::string name) : link(on, spec::role::receiver, std::move(name)) {}
 
+  /// What is wrong with a transfer; nothing if `why` is null. Becomes a violation only then, for
+  /// this is the hot path.
+  struct objection {
+    const char* why = nullptr;
+    std::string_view condition = {};
+    engine::scope scope = engine::scope::link;
+  };
+
   [[nodiscard]] checked<const event*> on_transfer(const spec::fast::transfer_view&);
-  [[nodiscard]] checked<> on_first(const spec::fast::transfer_view&);
-  [[nodiscard]] checked<> on_more(const spec::fast::transfer_view&);
-  [[nodiscard]] checked<> check_modes(const spec::fast::transfer_view&);
-  [[nodiscard]] checked<> count_octets(std::size_t payload, bool last);
+  [[nodiscard]] objection on_first(const spec::fast::transfer_view&);
+  [[nodiscard]] objection on_more(const spec::fast::transfer_view&);
+  [[nodiscard]] objection check_modes(const spec::fast::transfer_view&) const;
+  [[nodiscard]] objection on_payload(std::size_t octets, bool last);
+  [[nodiscard]] static objection invalid(const char* why);
   void on_last(bool aborted);
   void on_sender_attach();
   void on_own_attach(const spec::attach& mine);

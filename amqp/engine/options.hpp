@@ -36,8 +36,8 @@ struct client_credentials {
 struct options {
   side role = side::server;
   sasl_policy sasl = sasl_policy::required;
-  std::vector<std::string> mechanisms = {"ANONYMOUS"};      // a server's offer, best first
-  std::optional<client_credentials> credentials = {};       // a client's; set means SASL is used
+  std::vector<std::string> mechanisms = {"ANONYMOUS"};  // a server's offer, best first
+  std::optional<client_credentials> credentials = {};   // a client's; set means SASL is used
 
   // announced in open [2.7.1]
   std::string container_id = {};
@@ -50,19 +50,19 @@ struct options {
   std::optional<codec::map> properties = {};
 
   // announced in begin [2.7.2]
-  std::uint32_t handle_max = 1023;        // at most 65,535 is announced
-  std::uint32_t incoming_window = 2048;   // frames; fixed in the steady state
+  std::uint32_t handle_max = 1023;       // at most 65,535 is announced
+  std::uint32_t incoming_window = 2048;  // frames; fixed in the steady state
   std::uint32_t outgoing_window = 2048;
-  std::uint32_t first_delivery_id = 0;    // of ours on a session; elsewhere for tests of the wrap
+  std::uint32_t first_delivery_id = 0;  // of ours on a session; elsewhere for tests of the wrap
 
   // bounds on what a peer can make us hold
-  std::uint32_t links_max = 4096;                    // a connection
-  std::uint64_t max_message_size = 128ull << 20;     // one delivery's octets, over all its frames
-  std::uint64_t partial_octets_max = 256ull << 20;   // deliveries begun, not complete; a connection
-  std::uint32_t unsettled_in_max = 2048;             // a link; credit is cut so that it holds
-  std::uint32_t unsettled_out_max = 65536;           // a link; sending pauses beyond it
+  std::uint32_t links_max = 4096;                   // a connection
+  std::uint64_t max_message_size = 128ull << 20;    // one delivery's octets, over all its frames
+  std::uint64_t partial_octets_max = 256ull << 20;  // deliveries begun, not complete; a connection
+  std::uint32_t unsettled_in_max = 2048;            // a link; credit is cut so that it holds
+  std::uint32_t unsettled_out_max = 65536;          // a link; sending pauses beyond it
   std::size_t output_octets_max = 1 << 20;
-  std::uint32_t handshake_frame_size_max = 8192;     // before SASL's outcome (attack A5)
+  std::uint32_t handshake_frame_size_max = 8192;  // before SASL's outcome (attack A5)
   std::uint32_t handshake_frames_max = 16;
   std::chrono::milliseconds handshake_time = std::chrono::seconds(10);  // start to the peer's open
   std::chrono::milliseconds close_time = std::chrono::seconds(5);       // our close to theirs

@@ -63,7 +63,8 @@ class output {
   void commit(std::byte* at, std::size_t size, std::uint16_t channel) {
     frame::store_header(at, static_cast<std::uint32_t>(size), frame::frame_type::amqp, channel);
     octets_.commit(size);
-    if (trace_) [[unlikely]] trace_last(size);
+    if (trace_) [[unlikely]]
+      trace_last(size);
   }
 
  private:

@@ -2,6 +2,7 @@
 // The receiving end: transfer frames into deliveries, credit granted, outcomes told.
 // [2.6.7, 2.6.12-2.6.14, 2.7.5]
 #include <algorithm>
+#include <utility>
 
 #include "amqp/engine/connection_core.hpp"
 #include "amqp/engine/event.hpp"
@@ -14,44 +15,45 @@ namespace conditions = spec::conditions;
 
 namespace {
 
-constexpr std::uint8_t mode_second = static_cast<std::uint8_t>(spec::receiver_settle_mode::second);
+constexpr std::uint8_t mode_second =
+    static_cast<std::uint8_t>(spec::receiver_settle_mode::second);
 
 }  // namespace
 
 // --- transfers ---
 
+receiver::objection receiver::invalid(const char* why) {
+  return {why, conditions::invalid_field, scope::link};
+}
+
 checked<const event*> receiver::on_transfer(const spec::fast::transfer_view& transfer) {
   const bool first = !partial_.active;
   const bool last = !transfer.more || transfer.aborted;  // aborted outranks more [2.7.5]
-  const checked<> admitted = first ? on_first(transfer) : on_more(transfer);
-  if (admitted.has_error()) [[unlikely]] return admitted.error();
-  if (!transfer.aborted) {
-    const checked<> sized = count_octets(transfer.payload.size(), last);
-    if (sized.has_error()) [[unlikely]] return sized.error();
-  }
+  objection against = first ? on_first(transfer) : on_more(transfer);
+  if (against.why == nullptr && !transfer.aborted)
+    against = on_payload(transfer.payload.size(), last);
+  if (against.why != nullptr) [[unlikely]]
+    return violation{against.scope, against.condition, against.why, this};
   const bool ignored = partial_.ignored;
-  const bool settled = partial_.settled;
   if (last) on_last(transfer.aborted);
   if (ignored) [[unlikely]] return nullptr;
   event& e = core().next_event(event_kind::transfer, &session_, this);
   e.first = first;
   e.last = last;
   e.aborted = transfer.aborted;
-  e.is_settled = settled;
+  e.is_settled = partial_.settled;
   e.resumed = transfer.resume;
   e.message_format = partial_.message_format;
   e.delivery_id = partial_.id;
   e.tag = first ? transfer.delivery_tag : std::span<const std::byte>{};
   e.payload = transfer.aborted ? std::span<const std::byte>{} : transfer.payload;
   e.state = transfer.state;
-  e.state_kind = spec::fast::classify_state(transfer.state);
+  e.state_kind = transfer.state.empty() ? spec::fast::state_kind::none
+                                        : spec::fast::classify_state(transfer.state);
   return &e;
 }
 
-checked<> receiver::on_first(const spec::fast::transfer_view& t) {
-  const auto invalid = [&](const char* why) {
-    return link_violation(*this, conditions::invalid_field, why);
-  };
+receiver::objection receiver::on_first(const spec::fast::transfer_view& t) {
   if (!t.delivery_id) return invalid("the first transfer of a delivery has no delivery-id");
   if (!t.has_tag) return invalid("the first transfer of a delivery has no delivery-tag");
   if (t.delivery_tag.size() > limits::delivery_tag_octets_max)
@@ -59,17 +61,15 @@ checked<> receiver::on_first(const spec::fast::transfer_view& t) {
   const std::uint32_t id = *t.delivery_id;
   auto& newest = session_.last_incoming_id_;
   if (newest && static_cast<std::int32_t>(id - *newest) <= 0)
-    return session_violation(conditions::invalid_field,
-                             "delivery-id " + std::to_string(id) + " is not ahead of " +
-                                 std::to_string(*newest));
+    return {"the delivery-id is not ahead of those before it", conditions::invalid_field,
+            scope::session};
   newest = id;
   if (!credit_.on_delivery())
-    return link_violation(*this, conditions::transfer_limit_exceeded,
-                          "a delivery without link-credit");
+    return {"a delivery without link-credit", conditions::transfer_limit_exceeded, scope::link};
   if (available_ > 0) --available_;
   const bool settled = t.settled.value_or(false);
-  const auto own_mode = static_cast<std::uint8_t>(rcv_mode_);
-  const bool second = t.rcv_settle_mode.value_or(own_mode) == mode_second;
+  const bool second =
+      t.rcv_settle_mode.value_or(static_cast<std::uint8_t>(rcv_mode_)) == mode_second;
   if (second && !settled && rcv_mode_ == spec::receiver_settle_mode::first)
     return invalid("rcv-settle-mode second on a link that settles first");
   partial_.active = true;
@@ -90,10 +90,7 @@ checked<> receiver::on_first(const spec::fast::transfer_view& t) {
   return check_modes(t);
 }
 
-checked<> receiver::on_more(const spec::fast::transfer_view& t) {
-  const auto invalid = [&](const char* why) {
-    return link_violation(*this, conditions::invalid_field, why);
-  };
+receiver::objection receiver::on_more(const spec::fast::transfer_view& t) {
   if (t.delivery_id && *t.delivery_id != partial_.id)
     return invalid("another delivery-id before the delivery is complete");
   if (t.has_tag && !std::equal(t.delivery_tag.begin(), t.delivery_tag.end(), partial_.tag.begin(),
@@ -106,35 +103,32 @@ checked<> receiver::on_more(const spec::fast::transfer_view& t) {
 }
 
 /// What the sender announced for the link holds for each delivery. [2.7.5]
-checked<> receiver::check_modes(const spec::fast::transfer_view& t) {
-  if (t.aborted) return {};
-  const bool last = !t.more;
+receiver::objection receiver::check_modes(const spec::fast::transfer_view& t) const {
+  if (snd_mode_ == spec::sender_settle_mode::mixed || t.aborted) [[likely]] return {};
   if (snd_mode_ == spec::sender_settle_mode::unsettled && partial_.settled)
-    return link_violation(*this, conditions::not_allowed,
-                          "a settled delivery on a link whose snd-settle-mode is unsettled");
-  if (snd_mode_ == spec::sender_settle_mode::settled && last && !partial_.settled)
-    return link_violation(*this, conditions::not_allowed,
-                          "an unsettled delivery on a link whose snd-settle-mode is settled");
+    return {"a settled delivery on a link whose snd-settle-mode is unsettled",
+            conditions::not_allowed, scope::link};
+  if (snd_mode_ == spec::sender_settle_mode::settled && !t.more && !partial_.settled)
+    return {"an unsettled delivery on a link whose snd-settle-mode is settled",
+            conditions::not_allowed, scope::link};
   return {};
 }
 
-checked<> receiver::count_octets(std::size_t payload, bool last) {
-  if (payload > message_size_max_ - partial_.octets)
-    return link_violation(*this, conditions::message_size_exceeded,
-                          "the message is larger than max-message-size, " +
-                              std::to_string(message_size_max_) + " octets");
-  if (last) return {};
-  if (!core().add_partial(payload))
-    return link_violation(*this, conditions::resource_limit_exceeded,
-                          "too much in deliveries that are not complete");
-  partial_.octets += payload;
+receiver::objection receiver::on_payload(std::size_t octets, bool last) {
+  if (octets > message_size_max_ - partial_.octets)
+    return {"the message is larger than max-message-size", conditions::message_size_exceeded,
+            scope::link};
+  if (last) [[likely]] return {};
+  if (!core().add_partial(octets))
+    return {"too much in deliveries that are not complete", conditions::resource_limit_exceeded,
+            scope::link};
+  partial_.octets += octets;
   return {};
 }
 
 /// The delivery is whole, or void.
 void receiver::on_last(bool aborted) {
-  core().remove_partial(partial_.octets);
-  partial_.octets = 0;
+  if (partial_.octets != 0) core().remove_partial(std::exchange(partial_.octets, 0));
   partial_.active = false;
   if (partial_.has_entry && (partial_.settled || aborted)) {
     if (session_.received_.find(partial_.id) != nullptr) {
@@ -142,7 +136,8 @@ void receiver::on_last(bool aborted) {
       on_settled();
     }
   }
-  if (credit_.credit() != 0) [[likely]] return;
+  if (credit_.credit() != 0) [[likely]]
+    return;
   if (credit_.restore(allowance(), 1)) session_.owe_flow(*this);
   report_drained();
 }
@@ -237,7 +232,8 @@ void receiver::remember(std::uint32_t delivery_id, std::uint64_t token) {
 void receiver::on_settled() {
   --unsettled_;
   const std::uint32_t step = std::max(core().settings().unsettled_in_max / 4, 1u);
-  if (credit_.restore(allowance(), step)) [[unlikely]] session_.owe_flow(*this);
+  if (credit_.restore(allowance(), step)) [[unlikely]]
+    session_.owe_flow(*this);
 }
 
 void receiver::drop_partial() {

@@ -96,8 +96,8 @@ std::size_t sender::write_frame(spec::fast::transfer_view& view, std::span<const
       spec::fast::transfer_octets_max(view.delivery_tag.size(), view.state.size());
   std::byte* const at = out.octets().reserve(overhead + std::min(remaining, most));
   view.more = false;
-  std::size_t used = frame::header_octets +
-                     spec::fast::encode_transfer(at + frame::header_octets, view);
+  std::size_t used =
+      frame::header_octets + spec::fast::encode_transfer(at + frame::header_octets, view);
   if (used + remaining > most) {
     view.more = true;
     used = frame::header_octets + spec::fast::encode_transfer(at + frame::header_octets, view);
@@ -136,11 +136,10 @@ void sender::abort() {
 
 void sender::send_abort() {
   if (session_.outgoing_.room() == 0) return;
-  core().out().write_fast(session_.channel_, spec::fast::transfer_octets_max(0, 0),
-                          [&](std::byte* at) {
-                            return spec::fast::encode_transfer(
-                                at, {.handle = handle_, .aborted = true});
-                          });
+  core().out().write_fast(
+      session_.channel_, spec::fast::transfer_octets_max(0, 0), [&](std::byte* at) {
+        return spec::fast::encode_transfer(at, {.handle = handle_, .aborted = true});
+      });
   session_.outgoing_.on_sent();
   partial_.active = partial_.aborted = false;
   after_partial();
@@ -155,7 +154,8 @@ void sender::settle(std::uint32_t delivery_id, std::span<const std::byte> state)
 }
 
 void sender::on_settled() {
-  if (unsettled_-- != core().settings().unsettled_out_max) [[likely]] return;
+  if (unsettled_-- != core().settings().unsettled_out_max) [[likely]]
+    return;
   if (credit_.credit() > 0) core().defer(event_kind::sender_ready, &session_, this);
 }
 

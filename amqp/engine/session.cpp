@@ -100,9 +100,11 @@ checked<const event*> session::on_transfer(const spec::fast::transfer_view& tran
   const transfer_id id = incoming_.next();
   if (!incoming_.on_transfer()) [[unlikely]]
     return session_violation(conditions::window_violation, "more transfers than the window admits");
-  if (incoming_.wants_flow()) [[unlikely]] owe_flow();
+  if (incoming_.wants_flow()) [[unlikely]]
+    owe_flow();
   link* const at = at_remote_handle(transfer.handle);
-  if (at == nullptr) [[unlikely]] return unattached(transfer.handle);
+  if (at == nullptr) [[unlikely]]
+    return unattached(transfer.handle);
   if (at->local_ == link::half::detached) [[unlikely]] {
     const checked<> ignored = on_input_after_detach(*at, !id.precedes(at->incoming_at_detach_));
     if (ignored.has_error()) return ignored.error();
@@ -164,15 +166,15 @@ void session::send_flow(link* on) {
       static_cast<receiver*>(on)->fill(flow);
     }
   }
-  core_.out().write_fast(channel_, spec::fast::flow_octets_max(0), [&](std::byte* at) {
-    return spec::fast::encode_flow(at, flow);
-  });
+  core_.out().write_fast(channel_, spec::fast::flow_octets_max(0),
+                         [&](std::byte* at) { return spec::fast::encode_flow(at, flow); });
 }
 
 void session::tell(spec::role ours, std::uint32_t id, bool settled,
                    std::span<const std::byte> state) {
   disposition_range& range = ours == spec::role::sender ? as_sender_ : as_receiver_;
-  if (range.extend(id, settled, state)) [[likely]] return;
+  if (range.extend(id, settled, state)) [[likely]]
+    return;
   if (!range.empty()) write_disposition(range.take(ours));
   if (state.size() > disposition_range::state_octets_max) {
     write_disposition({.role = ours == spec::role::receiver,

@@ -36,7 +36,7 @@ struct outgoing_delivery {
 struct incoming_delivery {
   receiver* owner = nullptr;
   std::uint64_t token = 0;
-  bool second = false;     // we settle only after the sender [2.7.5]
+  bool second = false;  // we settle only after the sender [2.7.5]
 };
 
 /// Lives from `session_begun` (or connection::begin) until its `session_ended` event has been
@@ -131,10 +131,10 @@ class session {
   std::uint16_t channel_ = 0;
   std::optional<std::uint16_t> remote_channel_ = {};
   phase phase_ = phase::begin_sent;
-  bool told_end_ = false;      // session_ended was reported
-  bool is_dirty_ = false;      // something waits for flush()
+  bool told_end_ = false;  // session_ended was reported
+  bool is_dirty_ = false;  // something waits for flush()
   bool owes_flow_ = false;
-  bool begin_seen_ = false;    // the peer's
+  bool begin_seen_ = false;  // the peer's
   std::uint32_t remote_handle_max_ = 0;
   std::uint32_t next_delivery_id_ = 0;
   std::optional<std::uint32_t> last_incoming_id_ = {};

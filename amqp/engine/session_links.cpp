@@ -124,9 +124,9 @@ checked<const event*> session::on_remote_link(spec::attach&& attach) {
 checked<const event*> session::on_detach(spec::detach&& detach) {
   link* const at = at_remote_handle(detach.handle);
   if (at == nullptr)
-    return session_violation(conditions::unattached_handle,
-                             "detach of handle " + std::to_string(detach.handle) +
-                                 ", which is not attached");
+    return session_violation(
+        conditions::unattached_handle,
+        "detach of handle " + std::to_string(detach.handle) + ", which is not attached");
   by_remote_handle_[detach.handle] = nullptr;
   at->remote_ = link::half::detached;
   const bool told = at->told_gone_;

@@ -50,11 +50,13 @@ frame_fault decoder::check(const std::byte* header) const {
 }
 
 decoder::status decoder::next(frame_view& out) {
-  if (end_ != 0) [[unlikely]] return next_kept(out);
+  if (end_ != 0) [[unlikely]]
+    return next_kept(out);
   if (chunk_.size() < header_octets) return status::need_more;
   const std::byte* header = chunk_.data();
   fault_ = check(header);
-  if (fault_ != frame_fault::none) [[unlikely]] return status::fault;
+  if (fault_ != frame_fault::none) [[unlikely]]
+    return status::fault;
   const std::uint32_t size = size_at(header);
   if (chunk_.size() < size) return status::need_more;
   out = view_at(header);

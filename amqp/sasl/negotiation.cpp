@@ -29,9 +29,12 @@ spec::sasl_mechanisms server::offer() const {
 
 server::step server::on_frame(std::span<const std::byte> body) {
   switch (code_in(body)) {
-    case spec::sasl_init::type.code: return on_init(body);
-    case spec::sasl_response::type.code: return on_response(body);
-    default: return refuse("only sasl-init and sasl-response are a client's to send");
+    case spec::sasl_init::type.code:
+      return on_init(body);
+    case spec::sasl_response::type.code:
+      return on_response(body);
+    default:
+      return refuse("only sasl-init and sasl-response are a client's to send");
   }
 }
 
@@ -63,13 +66,16 @@ server::step server::on_response(std::span<const std::byte> body) {
 
 client::step client::on_frame(std::span<const std::byte> body) {
   switch (code_in(body)) {
-    case spec::sasl_mechanisms::type.code: return on_mechanisms(body);
+    case spec::sasl_mechanisms::type.code:
+      return on_mechanisms(body);
     case spec::sasl_challenge::type.code:
       if (state_ != state::awaiting_outcome) return refuse("sasl-challenge out of turn");
       if (codec::decode<spec::sasl_challenge>(body).has_error()) return refuse(undecodable);
       return step::send_response;
-    case spec::sasl_outcome::type.code: return on_outcome(body);
-    default: return refuse("not a SASL frame that a server may send");
+    case spec::sasl_outcome::type.code:
+      return on_outcome(body);
+    default:
+      return refuse("not a SASL frame that a server may send");
   }
 }
 
@@ -94,11 +100,16 @@ client::step client::on_outcome(std::span<const std::byte> body) {
   const decoded<spec::sasl_outcome> outcome = codec::decode<spec::sasl_outcome>(body);
   if (outcome.has_error()) return refuse(undecodable);
   switch (outcome->code) {
-    case spec::sasl_code::ok: state_ = state::done; return step::authenticated;
-    case spec::sasl_code::auth: return refuse("authentication failed");
+    case spec::sasl_code::ok:
+      state_ = state::done;
+      return step::authenticated;
+    case spec::sasl_code::auth:
+      return refuse("authentication failed");
     case spec::sasl_code::sys:
-    case spec::sasl_code::sys_perm: return refuse("authentication failed: system error");
-    case spec::sasl_code::sys_temp: return refuse("authentication failed: transient system error");
+    case spec::sasl_code::sys_perm:
+      return refuse("authentication failed: system error");
+    case spec::sasl_code::sys_temp:
+      return refuse("authentication failed: transient system error");
   }
   return refuse(undecodable);
 }

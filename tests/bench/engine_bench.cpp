@@ -124,8 +124,8 @@ void print(const char* name, std::size_t messages, const run_costs& costs) {
 int main(int argc, char** argv) {
   const std::size_t messages = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1'000'000;
   run(messages / 10 + 1, 500, 100, false);  // warms up
-  std::printf("ns a message; %zu messages\n%-34s %10s %10s %10s %10s %10s\n", messages, "",
-              "out", "in", "settle", "outcome", "flow");
+  std::printf("ns a message; %zu messages\n%-34s %10s %10s %10s %10s %10s\n", messages, "", "out",
+              "in", "settle", "outcome", "flow");
   print("100 octets, unsettled, batch 500", messages, run(messages, 500, 100, false));
   print("100 octets, unsettled, batch 10", messages, run(messages, 10, 100, false));
   print("100 octets, settled, batch 500", messages, run(messages, 500, 100, true));

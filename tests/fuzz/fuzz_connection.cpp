@@ -63,14 +63,21 @@ std::vector<std::byte> prefix(std::uint8_t stages) {
   out.assign(header.begin(), header.end());
   add(out, spec::open{.container_id = "peer", .idle_time_out = 1000});
   if (stages == 1) return out;
-  add(out, spec::begin{.next_outgoing_id = 0xffff'fffe, .incoming_window = 50,
-                       .outgoing_window = 50});
-  add(out, spec::attach{.name = "in", .handle = 0, .role = spec::role::sender,
+  add(out,
+      spec::begin{.next_outgoing_id = 0xffff'fffe, .incoming_window = 50, .outgoing_window = 50});
+  add(out, spec::attach{.name = "in",
+                        .handle = 0,
+                        .role = spec::role::sender,
                         .initial_delivery_count = 0xffff'fffe});
-  add(out, spec::attach{.name = "out", .handle = 1, .role = spec::role::receiver,
+  add(out, spec::attach{.name = "out",
+                        .handle = 1,
+                        .role = spec::role::receiver,
                         .rcv_settle_mode = spec::receiver_settle_mode::second});
-  add(out, spec::flow{.incoming_window = 50, .next_outgoing_id = 0xffff'fffe,
-                      .outgoing_window = 50, .handle = 1, .link_credit = 30});
+  add(out, spec::flow{.incoming_window = 50,
+                      .next_outgoing_id = 0xffff'fffe,
+                      .outgoing_window = 50,
+                      .handle = 1,
+                      .link_credit = 30});
   return out;
 }
 
@@ -116,30 +123,53 @@ class application {
   void on_event(const engine::event& e) {
     switch (e.kind) {
       case event_kind::sasl_init:
-      case event_kind::sasl_response: on_login(); break;
+      case event_kind::sasl_response:
+        on_login();
+        break;
       case event_kind::opened:
         dice_.one_in(10) ? void(owes_open_ = true) : wire_.open();
         break;
-      case event_kind::connection_closed: ++closed_; break;
-      case event_kind::link_attached: on_attached(e); break;
-      case event_kind::link_detached: on_detached(e); break;
-      case event_kind::session_ended: forget(e.on_session, nullptr); break;
-      case event_kind::sender_ready: send_some(*e.on_sender); break;
-      case event_kind::transfer: on_transfer(e); break;
+      case event_kind::connection_closed:
+        ++closed_;
+        break;
+      case event_kind::link_attached:
+        on_attached(e);
+        break;
+      case event_kind::link_detached:
+        on_detached(e);
+        break;
+      case event_kind::session_ended:
+        forget(e.on_session, nullptr);
+        break;
+      case event_kind::sender_ready:
+        send_some(*e.on_sender);
+        break;
+      case event_kind::transfer:
+        on_transfer(e);
+        break;
       case event_kind::outcome:
         if (!e.is_settled && !dice_.one_in(3)) e.on_sender->settle(e.delivery_id, e.state);
         send_some(*e.on_sender);
         break;
-      default: break;
+      default:
+        break;
     }
   }
 
   void on_login() {
     switch (dice_.below(8)) {
-      case 0: wire_.sasl_outcome(spec::sasl_code::auth); break;
-      case 1: wire_.sasl_challenge({}); break;
-      case 2: owes_login_ = true; break;
-      default: wire_.sasl_outcome(spec::sasl_code::ok); break;
+      case 0:
+        wire_.sasl_outcome(spec::sasl_code::auth);
+        break;
+      case 1:
+        wire_.sasl_challenge({});
+        break;
+      case 2:
+        owes_login_ = true;
+        break;
+      default:
+        wire_.sasl_outcome(spec::sasl_code::ok);
+        break;
     }
   }
 
@@ -147,15 +177,18 @@ class application {
     require(!e.on_link->name().empty() || e.attach->name.empty());
     links_.push_back(e.on_link);
     switch (dice_.below(10)) {
-      case 0: e.on_link->refuse({.condition = "amqp:not-found"}); return;
-      case 1: return;  // answered late
-      default: break;
+      case 0:
+        e.on_link->refuse({.condition = "amqp:not-found"});
+        return;
+      case 1:
+        return;  // answered late
+      default:
+        break;
     }
     e.on_link->attach({.rcv_settle_mode = e.attach->rcv_settle_mode,
                        .source = e.attach->source,
                        .target = e.attach->target});
-    if (e.on_receiver != nullptr)
-      e.on_receiver->grant(static_cast<std::uint32_t>(dice_.below(40)));
+    if (e.on_receiver != nullptr) e.on_receiver->grant(static_cast<std::uint32_t>(dice_.below(40)));
   }
 
   void on_detached(const engine::event& e) {
@@ -168,12 +201,23 @@ class application {
     require(e.delivery_id != 0 || !e.first || e.tag.size() <= 32);
     engine::receiver& r = *e.on_receiver;
     switch (dice_.below(8)) {
-      case 0: r.settle(e.delivery_id, spec::fast::released_octets); break;
-      case 1: r.settle_range(e.delivery_id - 3, e.delivery_id, spec::fast::accepted_octets); break;
-      case 2: r.update(e.delivery_id, spec::fast::modified_octets); break;
-      case 3: r.remember(e.delivery_id, e.delivery_id); break;
-      case 4: break;
-      default: r.settle(e.delivery_id, spec::fast::accepted_octets); break;
+      case 0:
+        r.settle(e.delivery_id, spec::fast::released_octets);
+        break;
+      case 1:
+        r.settle_range(e.delivery_id - 3, e.delivery_id, spec::fast::accepted_octets);
+        break;
+      case 2:
+        r.update(e.delivery_id, spec::fast::modified_octets);
+        break;
+      case 3:
+        r.remember(e.delivery_id, e.delivery_id);
+        break;
+      case 4:
+        break;
+      default:
+        r.settle(e.delivery_id, spec::fast::accepted_octets);
+        break;
     }
     if (dice_.one_in(5)) r.grant(static_cast<std::uint32_t>(dice_.below(40)));
     if (dice_.one_in(30)) r.drain(static_cast<std::uint32_t>(dice_.below(10)));

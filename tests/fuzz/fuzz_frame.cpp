@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frame decoder: any octets in any chunks give the same frames and faults as in one piece, in no
-// more memory than a frame takes. Input: limit, chunk seed, then the stream.
+// The frame decoder: any octets in any chunks give the same frames and faults as in one piece, in
+// no more memory than a frame takes. Input: limit, chunk seed, then the stream.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -31,7 +31,8 @@ bool take_all(frame::decoder& d, std::vector<seen>& out) {
   for (;;) {
     frame::frame_view f;
     switch (d.next(f)) {
-      case frame::decoder::status::need_more: return true;
+      case frame::decoder::status::need_more:
+        return true;
       case frame::decoder::status::frame:
         out.push_back({f.type, f.channel, {f.body.begin(), f.body.end()}});
         break;

@@ -129,7 +129,9 @@ inline void agree(engine::connection& on, const engine::event& e) {
   using enum engine::event_kind;
   switch (e.kind) {
     case sasl_init:
-    case sasl_response: on.sasl_outcome(spec::sasl_code::ok); break;
+    case sasl_response:
+      on.sasl_outcome(spec::sasl_code::ok);
+      break;
     case opened:
       if (on.settings().role == engine::side::server) on.open();
       break;
@@ -143,7 +145,8 @@ inline void agree(engine::connection& on, const engine::event& e) {
     case link_detached:
       if (!e.by_us) e.on_link->detach(e.closed);
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -231,8 +234,7 @@ class wire_pair {
   void give(endpoint& to, std::span<const std::byte> octets) {
     while (!octets.empty()) {
       std::size_t n = chunk_max == 0 ? octets.size() : std::min(chunk_max, octets.size());
-      if (dice != nullptr && n > 1)
-        n = 1 + dice->below(n);
+      if (dice != nullptr && n > 1) n = 1 + dice->below(n);
       // A copy of exactly this size, so that sanitizers see a read beyond it.
       const std::vector<std::byte> chunk(octets.begin(),
                                          octets.begin() + static_cast<std::ptrdiff_t>(n));
@@ -247,8 +249,8 @@ class wire_pair {
 struct linked_pair : wire_pair {
   engine::session* at_client = nullptr;
   engine::session* at_server = nullptr;
-  engine::sender* out = nullptr;       // the client's
-  engine::receiver* in = nullptr;      // the server's end of it
+  engine::sender* out = nullptr;        // the client's
+  engine::receiver* in = nullptr;       // the server's end of it
   engine::receiver* back_in = nullptr;  // the client's
   engine::sender* back_out = nullptr;   // the server's end of it
 
@@ -264,13 +266,11 @@ struct linked_pair : wire_pair {
     how.name = "out";
     out = at_client->attach_sender(how);
     run();
-    in = static_cast<engine::receiver*>(
-        server.last(engine::event_kind::link_attached).on_link);
+    in = static_cast<engine::receiver*>(server.last(engine::event_kind::link_attached).on_link);
     how.name = "back";
     back_in = at_client->attach_receiver(how);
     run();
-    back_out = static_cast<engine::sender*>(
-        server.last(engine::event_kind::link_attached).on_link);
+    back_out = static_cast<engine::sender*>(server.last(engine::event_kind::link_attached).on_link);
     client.events.clear();
     server.events.clear();
   }

@@ -88,9 +88,9 @@ TEST_CASE("engine: the same octets in any chunks give the same events") {
   const auto octets = client_octets();
   const replay whole = play(octets, 0, nullptr);
   CHECK(whole.told.size() > 80);
-  for (const std::size_t chunk : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{8},
-                                  std::size_t{13}, std::size_t{599}, std::size_t{600},
-                                  std::size_t{601}, std::size_t{5000}}) {
+  for (const std::size_t chunk :
+       {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{8}, std::size_t{13},
+        std::size_t{599}, std::size_t{600}, std::size_t{601}, std::size_t{5000}}) {
     CAPTURE(chunk);
     CHECK(play(octets, chunk, nullptr).told == whole.told);
     CHECK(play(octets, chunk, &dice).told == whole.told);

@@ -17,7 +17,8 @@ using engine::event_kind;
 
 namespace {
 
-const std::filesystem::path corpus = std::filesystem::path(WHIMBREL_SOURCE_DIR) / "tests/fuzz/corpus";
+const std::filesystem::path corpus =
+    std::filesystem::path(WHIMBREL_SOURCE_DIR) / "tests/fuzz/corpus";
 
 struct scenario {
   const char* name;
@@ -56,11 +57,11 @@ const scenario scenarios[] = {
      }},
     {"second", false, true,
      [](wire_pair& p, engine::session& s) {
-       engine::receiver* in = s.attach_receiver(
-           {.name = "in",
-            .rcv_settle_mode = spec::receiver_settle_mode::second,
-            .source = spec::source{.address = "q"},
-            .target = amqp::codec::to_raw(spec::target{.address = "me"})});
+       engine::receiver* in =
+           s.attach_receiver({.name = "in",
+                              .rcv_settle_mode = spec::receiver_settle_mode::second,
+                              .source = spec::source{.address = "q"},
+                              .target = amqp::codec::to_raw(spec::target{.address = "me"})});
        p.run();
        in->grant(2);
        p.run();

@@ -29,10 +29,10 @@ TEST_CASE("sender_credit: is what the receiver granted less what it has not seen
     std::uint32_t granted;
     std::uint32_t credit;
   } const rows[] = {
-      {"all seen", 3, 3, 10, 10},        {"some under way", 3, 1, 10, 8},
-      {"just used up", 3, 0, 3, 0},      {"one left", 3, 0, 4, 1},
-      {"shrunk below", 3, 0, 2, 0},      {"unset means the initial count", 3, std::nullopt, 10, 7},
-      {"none", 3, 3, 0, 0},              {"the most", 3, 1, 0xffff'ffff, 0xffff'fffd},
+      {"all seen", 3, 3, 10, 10},   {"some under way", 3, 1, 10, 8},
+      {"just used up", 3, 0, 3, 0}, {"one left", 3, 0, 4, 1},
+      {"shrunk below", 3, 0, 2, 0}, {"unset means the initial count", 3, std::nullopt, 10, 7},
+      {"none", 3, 3, 0, 0},         {"the most", 3, 1, 0xffff'ffff, 0xffff'fffd},
       {"ahead of us", 3, 9, 4, 4},
   };
   for (const auto& row : rows) {

@@ -74,8 +74,8 @@ TEST_CASE("delivery_map: behaves as a plain map under random use") {
         model.emplace(next, next);
       } else if (what < 9 && !model.empty()) {
         auto at = model.begin();
-        std::advance(at, static_cast<std::ptrdiff_t>(
-                             dice.below(std::min<std::size_t>(model.size(), 40))));
+        std::advance(
+            at, static_cast<std::ptrdiff_t>(dice.below(std::min<std::size_t>(model.size(), 40))));
         if (dice.one_in(30)) at = std::prev(model.end());
         REQUIRE(m.find(start + at->first) != nullptr);
         CHECK(m.find(start + at->first)->value == at->second);

@@ -31,8 +31,7 @@ std::vector<spec::disposition> dispositions(const raw_peer& peer) {
 TEST_CASE("disposition: outcomes of consecutive deliveries go out as one range") {
   raw_peer peer;
   peer.ready_to_send();
-  for (std::uint32_t i = 0; i < 12; ++i)
-    peer.say(raw_peer::transfer(0, 0xffff'fffau + i), "x");
+  for (std::uint32_t i = 0; i < 12; ++i) peer.say(raw_peer::transfer(0, 0xffff'fffau + i), "x");
   peer.heard.clear();
   auto& r = peer.receiver();
   for (std::uint32_t i = 0; i < 8; ++i) r.settle(0xffff'fffau + i, fast::accepted_octets);
@@ -132,7 +131,7 @@ TEST_CASE("disposition: a range covers all links of its direction, and only that
   CHECK(p.back_out->unsettled() == 3);
 }
 
-TEST_CASE("disposition: without settled the outcome is told and the delivery stays until we settle") {
+TEST_CASE("disposition: an outcome without settled leaves the delivery until we settle") {
   raw_peer peer;
   peer.ready_to_receive();
   engine::sender& s = peer.sender();
@@ -140,8 +139,8 @@ TEST_CASE("disposition: without settled the outcome is told and the delivery sta
   peer.listen();
   peer.heard.clear();
   const auto accepted = codec::raw(std::span<const std::byte>(fast::accepted_octets));
-  peer.say(spec::disposition{
-      .role = spec::role::receiver, .first = 0, .last = 2, .state = accepted});
+  peer.say(
+      spec::disposition{.role = spec::role::receiver, .first = 0, .last = 2, .state = accepted});
   CHECK(peer.side.count(event_kind::outcome) == 3);
   CHECK_FALSE(peer.side.last(event_kind::outcome).is_settled);
   CHECK(s.unsettled() == 3);
@@ -216,8 +215,7 @@ TEST_CASE("disposition: a sender that settles before our outcome is told as sett
   for (std::uint32_t i = 0; i < 3; ++i) peer.say(raw_peer::transfer(0, i), "x");
   peer.say(spec::disposition{.role = spec::role::sender, .first = 0, .last = 1});
   CHECK(peer.side.count(event_kind::settled) == 0);  // states without settling concern nobody
-  peer.say(spec::disposition{
-      .role = spec::role::sender, .first = 0, .last = 1, .settled = true});
+  peer.say(spec::disposition{.role = spec::role::sender, .first = 0, .last = 1, .settled = true});
   CHECK(peer.side.count(event_kind::settled) == 2);
   CHECK(peer.receiver().unsettled() == 1);
   peer.heard.clear();
@@ -294,8 +292,8 @@ TEST_CASE("disposition: a state that does not fit the peer's frames is shortened
   annotations.append(amqp::symbol("x-opt-k"), text);
   const auto rejected = codec::to_raw(
       spec::rejected{.error = spec::error{.condition = "amqp:not-allowed", .description = text}});
-  const auto modified = codec::to_raw(
-      spec::modified{.delivery_failed = true, .message_annotations = annotations});
+  const auto modified =
+      codec::to_raw(spec::modified{.delivery_failed = true, .message_annotations = annotations});
   const auto unknown = codec::to_raw(amqp::binary(text));
   p.in->settle(0, rejected.octets());
   p.in->settle(1, modified.octets());
@@ -322,7 +320,8 @@ TEST_CASE("disposition: ranges of all numbers cost as little as what they find")
   send_text(peer.sender(), "t", "x");
   peer.listen();
   const auto octets = raw_peer::encode(
-      0, spec::disposition{.role = spec::role::receiver, .first = 0xc000'0000, .last = 0x3000'0000});
+      0,
+      spec::disposition{.role = spec::role::receiver, .first = 0xc000'0000, .last = 0x3000'0000});
   std::vector<std::byte> many;
   for (int i = 0; i < 1000; ++i) many.insert(many.end(), octets.begin(), octets.end());
   const auto since = std::chrono::steady_clock::now();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Windows and credit on the wire: when flows are sent, what they say, drains, echoes. [2.5.6, 2.6.7]
+// Windows and credit on the wire: when flows are sent, what they say, drains, echoes.
+// [2.5.6, 2.6.7]
 #include <doctest/doctest.h>
 
 #include "tests/amqp/engine/raw_peer.hpp"
@@ -309,8 +310,7 @@ TEST_CASE("flow: drained is told when all credit is used or given back, behind t
   p.in->drain(3);
   p.client.on_event = [&](const engine::event& e) {
     if (e.kind != event_kind::sender_ready) return;
-    for (int i = 0; p.out->can_send() && i < 3; ++i)
-      send_text(*p.out, std::to_string(i), "x");
+    for (int i = 0; p.out->can_send() && i < 3; ++i) send_text(*p.out, std::to_string(i), "x");
     p.out->finish_drain();
   };
   p.run();
@@ -372,7 +372,7 @@ TEST_CASE("flow: a sender pauses at its bound of unsettled deliveries and goes o
   CHECK(p.out->can_send());
 }
 
-TEST_CASE("flow: a client's link flow before the begin or attach is answered leaves out what it cannot know") {
+TEST_CASE("flow: a client's flow leaves out what it cannot know before the begin is answered") {
   engine::options o = client_options();
   o.credentials.reset();
   raw_peer peer(o);
@@ -392,10 +392,8 @@ TEST_CASE("flow: a client's link flow before the begin or attach is answered lea
   CHECK(peer.last<spec::flow>()->link_credit == 4u);
   peer.say(spec::begin{
       .remote_channel = 0, .next_outgoing_id = 9, .incoming_window = 5, .outgoing_window = 5});
-  peer.say(spec::attach{.name = "r",
-                        .handle = 3,
-                        .role = spec::role::sender,
-                        .initial_delivery_count = 0xffff'fffe});
+  peer.say(spec::attach{
+      .name = "r", .handle = 3, .role = spec::role::sender, .initial_delivery_count = 0xffff'fffe});
   CHECK(r->credit() == 4);
   for (std::uint32_t id = 0; id < 4; ++id) peer.say(raw_peer::transfer(3, id), "x");
   CHECK(peer.side.count(event_kind::transfer) == 4);

@@ -22,8 +22,7 @@ engine::options server_with(sasl_policy policy) {
 }
 
 spec::sasl_init plain(const char* password) {
-  return {.mechanism = "PLAIN",
-          .initial_response = amqp::binary(std::string_view(password))};
+  return {.mechanism = "PLAIN", .initial_response = amqp::binary(std::string_view(password))};
 }
 
 }  // namespace
@@ -167,8 +166,7 @@ TEST_CASE("handshake: what has no place in the SASL layer ends it") {
       {"an empty frame", hex("00 00 00 08 02 01 00 00")},
       {"a mechanism not offered",
        raw_peer::encode(0, spec::sasl_init{.mechanism = "X"}, {}, frame::frame_type::sasl)},
-      {"a response first",
-       raw_peer::encode(0, spec::sasl_response{}, {}, frame::frame_type::sasl)},
+      {"a response first", raw_peer::encode(0, spec::sasl_response{}, {}, frame::frame_type::sasl)},
       {"a frame that is too long", hex("00 00 20 01 02 01 00 00")},
       {"size 3", hex("00 00 00 03 02 01 00 00")},
   };
@@ -205,7 +203,7 @@ TEST_CASE("handshake: a SASL frame of exactly the stranger's limit is read") {
   CHECK(other.side.wire.is_finished());
 }
 
-TEST_CASE("handshake: a stranger who does not get on with it is cut off at the deadline, not before") {
+TEST_CASE("handshake: a slow stranger is cut off at the deadline, not before") {
   for (const bool has_header : {false, true}) {
     CAPTURE(has_header);
     raw_peer peer(server_with(sasl_policy::none));
@@ -344,7 +342,7 @@ TEST_CASE("handshake: what an open may say is checked") {
   }
 }
 
-TEST_CASE("handshake: our open fits 512 octets as long as the peer has not said that it takes more") {
+TEST_CASE("handshake: our open fits 512 octets until the peer has said that it takes more") {
   engine::options o = client_options();
   o.credentials.reset();
   codec::map properties;

@@ -20,8 +20,7 @@ TEST_CASE("session: any channel of the peer's is answered on the lowest free one
     codec::reader r(f.body);
     answered.emplace_back(f.channel, *codec::decode_as<spec::begin>(r)->remote_channel);
   }
-  CHECK(answered ==
-        std::vector<std::pair<std::uint16_t, std::uint16_t>>{{0, 7}, {1, 0}, {2, 255}});
+  CHECK(answered == std::vector<std::pair<std::uint16_t, std::uint16_t>>{{0, 7}, {1, 0}, {2, 255}});
   peer.say(spec::end{}, {}, 0);
   CHECK(peer.heard.back().channel == 1);
   peer.begin(9);
@@ -147,7 +146,7 @@ TEST_CASE("session: one that ends with something still to say leaves nothing beh
   CHECK(p.server.wire.poll_octets().empty());
 }
 
-TEST_CASE("link: the reply carries what was given to it, and the name, role and handle of the link") {
+TEST_CASE("link: the reply carries what it was given, and name, role and handle of the link") {
   raw_peer peer;
   peer.open();
   peer.begin();
@@ -211,7 +210,7 @@ TEST_CASE("link: a refusal is an attach without our terminus and a closing detac
   }
 }
 
-TEST_CASE("link: links beyond the bound of a connection are refused without a word to the application") {
+TEST_CASE("link: links beyond the bound are refused without a word to the application") {
   engine::options o = server_options();
   o.links_max = 2;
   raw_peer peer(o);
@@ -317,7 +316,7 @@ TEST_CASE("link: a client may detach a link before its attach is answered") {
   CHECK(p.server.wire.link_count() == 2);
 }
 
-TEST_CASE("link: input that was sent in the knowledge of our detach is an error, what crossed it is not") {
+TEST_CASE("link: input sent in the knowledge of our detach is an error, crossing it is not") {
   for (const bool with_error : {true, false}) {
     CAPTURE(with_error);
     engine::options o = server_options();
@@ -383,7 +382,7 @@ TEST_CASE("link: the unsettled map is shown with the event and not kept") {
   CHECK(peer.receiver().remote_attach().name == "r");
 }
 
-TEST_CASE("link: what does not fit frames of 512 octets is cut, and the link refused if need be") {
+TEST_CASE("link: what does not fit small frames is cut, and the link refused if need be") {
   raw_peer peer;
   peer.open({.container_id = "x", .max_frame_size = 512});
   peer.begin();
@@ -392,8 +391,8 @@ TEST_CASE("link: what does not fit frames of 512 octets is cut, and the link ref
   peer.attach_sender(0, "a");
   codec::map properties;
   properties.append(amqp::symbol("k"), long_text);
-  peer.receiver().attach({.target = codec::to_raw(spec::target{.address = "q"}),
-                          .properties = properties});
+  peer.receiver().attach(
+      {.target = codec::to_raw(spec::target{.address = "q"}), .properties = properties});
   peer.listen();
   CHECK_FALSE(peer.last<spec::attach>()->properties.has_value());
   CHECK(peer.receiver().is_attached());
@@ -435,7 +434,8 @@ TEST_CASE("link: errors are cut between characters, and lose their info first") 
   CHECK_FALSE(close->error->info.has_value());
   raw_peer other;
   other.open({.container_id = "x", .max_frame_size = 512});
-  other.side.wire.close(spec::error{.condition = "amqp:internal-error", .description = text + text});
+  other.side.wire.close(
+      spec::error{.condition = "amqp:internal-error", .description = text + text});
   other.listen();
   const auto cut = other.last<spec::close>()->error->description;
   REQUIRE(cut.has_value());

@@ -64,10 +64,10 @@ struct idle_server {
     pump(p.client);
     engine::session* s = p.client.wire.begin();
     pump(p.client);
-    engine::sender* out = s->attach_sender(
-        {.name = "a link of the usual length",
-         .source = spec::source{.address = "here"},
-         .target = amqp::codec::to_raw(spec::target{.address = "queues/orders"})});
+    engine::sender* out =
+        s->attach_sender({.name = "a link of the usual length",
+                          .source = spec::source{.address = "here"},
+                          .target = amqp::codec::to_raw(spec::target{.address = "queues/orders"})});
     pump(p.client);
     if (busy_before) {
       for (int i = 0; i < 900; ++i) send_text(*out, std::to_string(i), std::string(100, 'x'));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random traffic between two engines: nothing is lost, order is kept, every outcome comes back once.
+// Random traffic between two engines: nothing is lost, order is kept, every outcome comes back
+// once.
 #include <doctest/doctest.h>
 
 #include <deque>
@@ -39,8 +40,9 @@ struct model_link {
 class random_traffic {
  public:
   random_traffic(std::uint64_t seed, std::uint64_t messages)
-      : dice_(seed), left_(messages), pair_(some_options(client_options()),
-                                            some_options(server_options())) {
+      : dice_(seed),
+        left_(messages),
+        pair_(some_options(client_options()), some_options(server_options())) {
     pair_.dice = &dice_;
     pair_.chunk_max = dice_.one_in(3) ? 0 : 1 + dice_.below(2000);
     for (endpoint* side : {&pair_.client, &pair_.server}) side->keeps_record = false;
@@ -117,14 +119,24 @@ class random_traffic {
 
   void on_event(endpoint& at, const engine::event& e) {
     switch (e.kind) {
-      case event_kind::link_attached: on_attached(at, e); break;
-      case event_kind::transfer: on_transfer(e); break;
-      case event_kind::outcome: on_outcome(e); break;
-      case event_kind::sender_ready: resume(link_of(e)); break;
+      case event_kind::link_attached:
+        on_attached(at, e);
+        break;
+      case event_kind::transfer:
+        on_transfer(e);
+        break;
+      case event_kind::outcome:
+        on_outcome(e);
+        break;
+      case event_kind::sender_ready:
+        resume(link_of(e));
+        break;
       case event_kind::settled:
       case event_kind::drained:
-      case event_kind::session_begun: break;
-      default: FAIL("unexpected event ", static_cast<int>(e.kind));
+      case event_kind::session_begun:
+        break;
+      default:
+        FAIL("unexpected event ", static_cast<int>(e.kind));
     }
   }
 
@@ -146,9 +158,8 @@ class random_traffic {
       const std::string tag = std::to_string(m.number);
       const auto tag_octets = bytes(tag);
       const std::size_t head = dice_.below(octets.size() + 1);
-      const auto p = l.from->send(
-          {.tag = tag_octets, .settled = m.settled, .token = m.number},
-          std::span(octets).first(head), std::span(octets).subspan(head));
+      const auto p = l.from->send({.tag = tag_octets, .settled = m.settled, .token = m.number},
+                                  std::span(octets).first(head), std::span(octets).subspan(head));
       if (!m.settled) ++l.unsettled_sent;
       l.under_way.push_back(std::move(m));
       l.is_half = !p.complete;
@@ -225,7 +236,7 @@ class random_traffic {
 
 }  // namespace
 
-TEST_CASE("engine: a hundred thousand random deliveries arrive in order, each outcome comes back once") {
+TEST_CASE("engine: 100,000 random deliveries arrive in order, each outcome comes back once") {
   std::uint64_t halves = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     CAPTURE(seed);

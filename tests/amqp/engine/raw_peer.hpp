@@ -132,9 +132,8 @@ class raw_peer {
     say(open);
   }
   void begin(std::uint16_t channel = 0,
-             const spec::begin& begin = {.next_outgoing_id = 0,
-                                         .incoming_window = 100,
-                                         .outgoing_window = 100}) {
+             const spec::begin& begin = {
+                 .next_outgoing_id = 0, .incoming_window = 100, .outgoing_window = 100}) {
     say(begin, {}, channel);
   }
   /// Attaches a link of which we, the raw peer, are the sender.

@@ -44,8 +44,8 @@ TEST_CASE("transfer: a message of any length arrives whole, in frames that fit")
     p.in->grant(1000);
     p.run();
     std::size_t longest = 0;
-    const std::vector<std::size_t> lengths{0,   1,   2,   440, 460, 470, 475, 476,  477,  478, 479,
-                                           480, 481, 482, 483, 484, 485, 486, 487,  488,  489, 490,
+    const std::vector<std::size_t> lengths{0,   1,   2,   440, 460, 470, 475, 476,  477,   478, 479,
+                                           480, 481, 482, 483, 484, 485, 486, 487,  488,   489, 490,
                                            491, 500, 511, 512, 513, 967, 968, 5000, 70'000};
     for (const std::size_t length : lengths) {
       CAPTURE(frame_size);
@@ -154,15 +154,14 @@ TEST_CASE("transfer: an echo in the middle of a delivery is answered at its end"
   };
   p.out->set_available(40);
   const auto echo = raw_peer::encode(
-      p.at_server->channel(),
-      spec::flow{.next_incoming_id = engine::first_outgoing_id.value(),
-                 .incoming_window = 2,
-                 .next_outgoing_id = engine::first_outgoing_id.value(),
-                 .outgoing_window = 1,
-                 .handle = p.in->is_attached() ? 0u : 1u,
-                 .delivery_count = 0,
-                 .link_credit = 10,
-                 .echo = true});
+      p.at_server->channel(), spec::flow{.next_incoming_id = engine::first_outgoing_id.value(),
+                                         .incoming_window = 2,
+                                         .next_outgoing_id = engine::first_outgoing_id.value(),
+                                         .outgoing_window = 1,
+                                         .handle = p.in->is_attached() ? 0u : 1u,
+                                         .delivery_count = 0,
+                                         .link_credit = 10,
+                                         .echo = true});
   p.give(p.client, echo);
   CHECK(p.in->available() == 0);
   p.run();
@@ -237,11 +236,15 @@ TEST_CASE("transfer: the sender's settle mode binds each of its deliveries") {
       {"settled, is", spec::sender_settle_mode::settled, {true}, ""},
       {"settled, is not", spec::sender_settle_mode::settled, {false}, "amqp:not-allowed"},
       {"settled, at last", spec::sender_settle_mode::settled, {std::nullopt, true}, ""},
-      {"settled, never", spec::sender_settle_mode::settled, {std::nullopt, std::nullopt},
+      {"settled, never",
+       spec::sender_settle_mode::settled,
+       {std::nullopt, std::nullopt},
        "amqp:not-allowed"},
       {"unsettled, is", spec::sender_settle_mode::unsettled, {std::nullopt}, ""},
       {"unsettled, is not", spec::sender_settle_mode::unsettled, {true}, "amqp:not-allowed"},
-      {"unsettled, at last not", spec::sender_settle_mode::unsettled, {std::nullopt, true},
+      {"unsettled, at last not",
+       spec::sender_settle_mode::unsettled,
+       {std::nullopt, true},
        "amqp:not-allowed"},
       {"mixed, either", spec::sender_settle_mode::mixed, {true}, ""},
   };

@@ -91,8 +91,8 @@ TEST_CASE("decoder: any cut of the stream gives the same frames") {
     decoder d(1024);
     std::vector<seen> pieces;
     for (std::size_t at = 0; at < octets.size();) {
-      const std::size_t n = std::min(chunk_max == 1 ? 1 : 1 + dice.below(chunk_max),
-                                     octets.size() - at);
+      const std::size_t n =
+          std::min(chunk_max == 1 ? 1 : 1 + dice.below(chunk_max), octets.size() - at);
       const std::vector<std::byte> chunk(octets.begin() + static_cast<std::ptrdiff_t>(at),
                                          octets.begin() + static_cast<std::ptrdiff_t>(at + n));
       d.lend(chunk);
