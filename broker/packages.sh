@@ -9,8 +9,8 @@ build_packages=(cmake ninja-build g++ libboost1.81-dev libssl-dev libsqlite3-dev
   libtomlplusplus-dev libspdlog-dev libfmt-dev)
 
 # What the tests need besides: the unit test framework, Proton for C++ and Python, and rhea's Node.
-test_packages=(doctest-dev libqpid-proton-cpp12-dev libqpid-proton11-dev libqpid-proton11-dev-examples
-  python3-qpid-proton)
+test_packages=(doctest-dev libqpid-proton-cpp12-dev libqpid-proton11-dev
+  libqpid-proton11-dev-examples python3-qpid-proton)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
