@@ -63,7 +63,7 @@ class connection {
   void on_lost();
 
   // --- out ---
-  /// Valid until the next call of any member. Null: nothing more to tell for now.
+  /// Valid until the next call of any member. Null: nothing more to tell at present.
   [[nodiscard]] const event* poll_event();
   /// What to write next, in full; flushes coalesced dispositions and flows first. Valid until
   /// the next non-const call.

@@ -171,7 +171,7 @@ void receiver::on_flow(const spec::fast::flow_view& flow) {
 }
 
 void receiver::fill(spec::fast::flow_view& flow) {
-  if (credit_.restore(allowance(), 1)) static_cast<void>(0);
+  static_cast<void>(credit_.restore(allowance(), 1));  // this flow tells it
   if (credit_.knows_count()) flow.delivery_count = credit_.count().value();
   flow.link_credit = credit_.announce();
   flow.drain = credit_.is_draining();

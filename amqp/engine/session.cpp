@@ -248,7 +248,7 @@ void session::become_dirty() {
   core_.become_dirty(*this);
 }
 
-/// What the links of this session hold of the connection's allowances.
+/// What the links of the session hold of the connection's allowances.
 void session::drop_accounts() {
   for (const auto& l : links_) {
     if (!l) continue;

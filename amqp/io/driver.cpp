@@ -64,7 +64,7 @@ void driver::flush() {
   arm();
 }
 
-/// One write. False when there is nothing more to write for now.
+/// One write. False when nothing more can be written in this turn.
 bool driver::write_some() {
   const auto octets = engine_.poll_octets();
   if (octets.empty()) return false;
