@@ -96,7 +96,8 @@ class sqlite_store final : public store {
       throw_code(done.result, "cannot write the log over into " + directory_.database_path());
     }
     if (options_.log) {
-      options_.log("the log is kept, as the file takes nothing: " + std::string(describe(done.result)));
+      options_.log("the log is kept, as the file takes nothing: " +
+                   std::string(describe(done.result)));
     }
   }
 
