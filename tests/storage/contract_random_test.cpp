@@ -201,6 +201,16 @@ tally run(std::uint64_t seed, std::size_t steps) {
       REQUIRE(found(r) == now);
       after.assign(1, {token{}, now});
     } else if (g.chance(1)) {
+      // All at once, so that the store is in the middle of some, however slow this machine is.
+      std::vector<batch> burst(8);
+      for (batch& next : burst) {
+        next = g.next(now);
+        now.apply(next);
+        after.emplace_back(token{}, now);
+      }
+      for (std::size_t i = 0; i < burst.size(); ++i) {
+        after[after.size() - burst.size() + i].first = r.submit(std::move(burst[i]));
+      }
       r.lose_power();
       ++t.power_lost;
       const model left = found(r);
