@@ -61,7 +61,10 @@ void amqp_peer::dispatch() {
 
 void amqp_peer::read() {
   const pn_rwbytes_t room = pn_connection_driver_read_buffer(&driver_);
-  if (room.size == 0) return;
+  if (room.size == 0) {  // the broker has closed the connection: Proton takes no more octets
+    if (pn_connection_driver_read_closed(&driver_)) pn_connection_driver_write_close(&driver_);
+    return;
+  }
   const ssize_t got = recv(socket_, room.start, room.size, 0);
   if (got > 0) {
     pn_connection_driver_read_done(&driver_, static_cast<std::size_t>(got));

@@ -2,7 +2,8 @@
 // No producer hears `accepted` for a durable message before the sync that covers it returned. The
 // whole broker runs in this process on a recording SQLite VFS, real clients talk to it, and each
 // `accepted` is compared, as it arrives, with what had been synced by then. The one exception is a
-// message that a consumer had already settled: responsibility had passed on.
+// message that a consumer had already settled: responsibility had passed on. The same holds when the
+// disk is full, or takes no sync.
 #include <doctest/doctest.h>
 #include <proton/disposition.h>
 #include <proton/terminus.h>
@@ -35,6 +36,7 @@ constexpr std::uint32_t message_count = 10'000;
 constexpr std::uint32_t committed_least = 5'000;
 constexpr std::uint32_t held_first = 10;  // in the commit whose sync is held
 constexpr std::uint32_t passed_on_least = 5'000;
+constexpr std::uint32_t accepted_first = 500;  // before the disk fails
 constexpr auto patience = std::chrono::seconds(60);
 
 // A body repeats its mark, since a page of the database may split any one of them.
@@ -190,6 +192,32 @@ class clients : public crash::event_handler {
     return run();
   }
 
+  /// The disk takes nothing until the producer has used up its credit, then all that it is given.
+  findings run_with_a_full_disk(recording_vfs& vfs) {
+    send_until(message_count, [this] { return found_.accepted >= accepted_first; });
+    vfs.fail({.effect = tests::vfs_effect::full, .file = tests::vfs_file::log});
+    send_until(message_count, [&] {
+      return vfs.faults_hit() > 1 && pn_link_credit(out_) == 0 && answered() < sent_;
+    });
+    vfs.heal();
+    return run();
+  }
+
+  /// Syncs fail from some moment on: ends when the broker has closed the connection.
+  findings run_until_syncs_fail(recording_vfs& vfs) {
+    send_until(message_count, [this] { return found_.accepted >= accepted_first; });
+    vfs.fail({.call = tests::vfs_call::sync,
+              .effect = tests::vfs_effect::io_error,
+              .file = tests::vfs_file::log});
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!producer_.is_closed()) {
+      REQUIRE(std::chrono::steady_clock::now() < end);
+      while (sent_ < message_count && pn_link_credit(out_) > 0) send();
+      amqp_peer::pump(peers_, 100);
+    }
+    return found_;
+  }
+
  private:
   static void* context_of(std::uint32_t id) {
     return reinterpret_cast<void*>(static_cast<std::uintptr_t>(id) + 1);
@@ -282,7 +310,16 @@ struct scenario {
   bool accept_before_commit = false;
   bool skip_syncs = false;
   bool hold_a_sync = false;
+  bool full_disk = false;
+  bool failing_sync = false;
 };
+
+findings talk(clients& both, const scenario& how, recording_vfs& vfs) {
+  if (how.hold_a_sync) return both.run_with_a_held_sync(vfs);
+  if (how.full_disk) return both.run_with_a_full_disk(vfs);
+  if (how.failing_sync) return both.run_until_syncs_fail(vfs);
+  return both.run();
+}
 
 outcome_of_run play(const scenario& how) {
   static int runs = 0;
@@ -299,10 +336,11 @@ outcome_of_run play(const scenario& how) {
   outcome_of_run out;
   const release_at_end release(watch.vfs());  // or a failed test would wait for ever
   clients both(broker.port(), watch, how.consuming);
-  out.seen = how.hold_a_sync ? both.run_with_a_held_sync(watch.vfs()) : both.run();
+  out.seen = talk(both, how, watch.vfs());
   out.synced = watch.synced_count();
-  out.counted = broker.totals();
-  CHECK(broker.stop() == broker::exit_code::success);
+  if (!how.failing_sync) out.counted = broker.totals();  // a broker that has ended cannot be asked
+  CHECK(broker.stop() == (how.failing_sync ? broker::exit_code::store_in_doubt
+                                           : broker::exit_code::success));
   const std::string_view whom = how.consuming ? "consumer keeping up" : "no consumer";
   MESSAGE("workers " << how.workers << ", " << whom << ": accepted " << out.seen.accepted
                      << ", synced " << out.synced << ", early " << out.seen.early
@@ -342,6 +380,27 @@ TEST_CASE("durability: a message that a consumer settled first is accepted witho
   CHECK(out.seen.early == 0);
   CHECK(out.seen.passed_on >= passed_on_least);
   CHECK(out.seen.passed_on <= out.counted.cancelled + out.counted.store.puts_elided);
+}
+
+TEST_CASE("durability: a full disk stops credit, answers nothing, and heals") {
+  for (const std::uint32_t workers : {1U, 3U}) {
+    CAPTURE(workers);
+    const auto out = play({.workers = workers, .full_disk = true});
+    CHECK(out.seen.accepted == message_count);
+    CHECK(out.seen.early == 0);
+    CHECK(out.counted.credit_stops >= 1);
+  }
+}
+
+TEST_CASE("durability: a sync that fails ends the broker, and nothing is answered behind it") {
+  for (const std::uint32_t workers : {1U, 3U}) {
+    CAPTURE(workers);
+    const auto out = play({.workers = workers, .failing_sync = true});
+    CHECK(out.seen.accepted >= accepted_first);
+    CHECK(out.seen.accepted < message_count);
+    CHECK(out.seen.early == 0);
+    CHECK(out.seen.refused == 0);
+  }
 }
 
 TEST_CASE("durability: the check notices a broker that accepts before it commits") {
