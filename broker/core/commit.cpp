@@ -195,11 +195,11 @@ void commit::reject(const note& n) {
   send_(std::move(l));
 }
 
-void commit::withdraw(const std::function<bool(queue_ref, sequence)>& may_go) {
+void commit::withdraw(const permission& may_go) {
   if (failed_) return;
   for (std::size_t i = 0; i < open_due_.notes.size(); ++i) {
     note& n = open_due_.notes[i];
-    if (n.dead || !may_go(n.home, n.key.at)) continue;
+    if (n.dead || !may_go(n.home, n.key.at, n.producer, n.id)) continue;
     n.dead = true;
     open_.puts[i].body.reset();
     ++dead_in_open_;
@@ -208,7 +208,7 @@ void commit::withdraw(const std::function<bool(queue_ref, sequence)>& may_go) {
   if (!in_flight_) return;
   std::vector<storage::entry_key> keys;
   for (const note& n : in_flight_->due.notes) {
-    if (!n.dead && may_go(n.home, n.key.at)) keys.push_back(n.key);
+    if (!n.dead && may_go(n.home, n.key.at, n.producer, n.id)) keys.push_back(n.key);
   }
   if (keys.empty()) return;
   in_flight_->asked_back = true;

@@ -37,7 +37,8 @@ class commit {
   commit(worker_id self, storage::store& store, sender send)
       : self_(self), store_(store), send_(std::move(send)) {}
 
-  /// Adds a put and the verdict that it earns (no link: none). Returns its position.
+  /// Adds a put and the verdict that it earns (no link: none). Returns its position. No home: it is
+  /// part of a joint change, and its queue, perhaps another worker's, hears from the coordinator.
   std::uint32_t put(storage::put change, queue_ref home, link_ref producer, std::uint32_t id);
   /// The put at `position` is no longer wanted: its consumer has accepted it, or it has expired.
   void cancel(std::uint32_t position);
@@ -63,9 +64,11 @@ class commit {
   [[nodiscard]] bool on_commit(const storage::commit_done& done);
 
   /// Puts that wait for the disk, of both batches, for `store-stall-max`: those for which
-  /// `may_go(queue, sequence)` holds are taken back; open ones at once, the others asked of the
-  /// store. The answer for each comes through `on_withdrawn`; one that is gone earns `rejected`.
-  void withdraw(const std::function<bool(queue_ref, sequence)>& may_go);
+  /// `may_go(queue, sequence, producer, id)` holds are taken back; open ones at once, the others
+  /// asked of the store. The answer for each comes through `on_withdrawn`; one that is gone earns
+  /// `rejected`.
+  using permission = std::function<bool(queue_ref, sequence, link_ref producer, std::uint32_t id)>;
+  void withdraw(const permission& may_go);
   void on_withdraw(const storage::withdraw_done& done);
 
   std::function<void(queue_ref, sequence last)> on_durable = {};    // puts up to `last` are safe

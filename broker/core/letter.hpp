@@ -28,6 +28,9 @@ enum class letter_kind : std::uint8_t {
                     // consumer waits for our `settled`, delivery-ids from `id` on
   unsubscribe,      // the last from this consumer, but for settles of deliveries still under way
   add_producer,     // answered by `gate`
+  prepare,          // message, as part `count` of joint change `id`; answered by `prepared`
+  apply,            // the message at `first` of queue-id `last`, prepared before, is there now
+  undo,             // ... or never was
   remove_producer,
   // queue -> link
   deliver,          // message at sequence `first`; `count` failed deliveries so far
@@ -37,6 +40,8 @@ enum class letter_kind : std::uint8_t {
                     // the grant that it answers
   gate,             // flag open: this producer may be given credit
   detached,         // the queue has gone, or refused the link: `detail` says why
+  prepared,         // part `count` of joint change `id` will be at `first` of queue-id `last`; at 0
+                    // if the queue has gone
   // any worker -> any worker
   task,             // `detail->run` is called with the receiving shard: the cold paths
 };

@@ -36,6 +36,9 @@ void queue::on_letter(letter&& l) {
       std::erase(producers_, l.link);
       return;
     }
+    case letter_kind::prepare: return prepare(std::move(l));
+    case letter_kind::apply: return apply(l.first);
+    case letter_kind::undo: return undo(l.first);
     default: AMQP_ASSERT(!"a letter for a link came to a queue");
   }
 }

@@ -52,7 +52,7 @@ class queue {
   queue(shard& home, queue_ref self, queue_settings settings);
   ~queue();
 
-  /// put, subscribe, grant, settle, unsubscribe, add_producer, remove_producer.
+  /// Every letter from links, and from the coordinators of joint changes.
   void on_letter(letter&& l);
 
   /// A message found in the store at start, in ascending order.
@@ -124,6 +124,11 @@ class queue {
   void request_read(sequence from);
   void read_again_later();
   void discard_unreadable(sequence at, stub& s);
+
+  // queue_joint.cpp: its part in changes that span queues
+  void prepare(letter&& l);
+  void apply(sequence at);
+  void undo(sequence at);
 
   // queue_settle.cpp: what becomes of it
   void settle_one(const letter& l, sequence at, stub& s, bool& wrote);

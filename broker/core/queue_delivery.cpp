@@ -55,7 +55,8 @@ std::optional<sequence> queue::next_available() {
       continue;
     }
     if (s->at == place::available) return cursor_;
-    if (s->at == place::withdrawing) return std::nullopt;  // it may stay: nothing overtakes it
+    // It may stay, or come: nothing overtakes it.
+    if (s->at == place::withdrawing || s->at == place::prepared) return std::nullopt;
     ++cursor_;
   }
   return std::nullopt;
@@ -208,6 +209,7 @@ void queue::browse(consumer& c) {
     c.cursor = ring_.next_present(std::max(c.cursor, ring_.first()));
     if (c.cursor >= ring_.end()) return;
     const stub& s = *ring_.find(c.cursor);
+    if (s.at == place::prepared) return;
     if (s.at != place::available || is_expired(s)) {
       ++c.cursor;
       continue;

@@ -108,7 +108,7 @@ void queue::erase(sequence at, stub& s) {
 }
 
 bool queue::is_in_open_batch(sequence at, const stub& s) const {
-  return s.stored && at >= open_from_;
+  return s.stored && at >= open_from_ && !s.joint;
 }
 
 void queue::set_resident(stub& s, bool resident) {

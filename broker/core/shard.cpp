@@ -8,6 +8,8 @@
 
 #include "amqp/base/assert.hpp"
 #include "amqp/spec/conditions.hpp"
+#include "broker/core/joint.hpp"
+#include "broker/core/router.hpp"
 
 namespace whimbrel::broker::core {
 
@@ -35,7 +37,9 @@ shard::shard(shard_options options, executor& run_on, storage::store& store, pos
       owner_(owner),
       commits_(options.self, store, [this](letter&& l) { send(std::move(l)); }),
       outboxes_(options.workers),
-      memory_(static_cast<std::int64_t>(options.memory_octets)) {
+      memory_(static_cast<std::int64_t>(options.memory_octets)),
+      routes_(std::make_unique<router>()),
+      joints_(std::make_unique<joint>(*this)) {
   commits_.accept_before_commit = options.accept_before_commit;
   commits_.on_durable = [this](queue_ref ref, sequence last) {
     if (queue* q = find(ref)) q->on_durable(last);
@@ -144,6 +148,14 @@ void shard::refuse(letter&& l) {
       break;
     case letter_kind::subscribe:
     case letter_kind::add_producer: answer.kind = letter_kind::detached; break;
+    case letter_kind::prepare:
+      answer.kind = letter_kind::prepared;
+      answer.id = l.id;
+      answer.count = l.count;
+      break;
+    case letter_kind::apply:
+      // The queue's messages went from the store before this one came to it.
+      return commits_.settle(storage::queue_id{l.last}, l.first, l.first);
     case letter_kind::grant:
       if (!l.has(letter_flag::drain)) return;
       answer.kind = letter_kind::drained;
@@ -156,7 +168,7 @@ void shard::refuse(letter&& l) {
                              l.outcome);
     default: return;
   }
-  if (answer.kind != letter_kind::drained) {
+  if (answer.kind == letter_kind::verdict || answer.kind == letter_kind::detached) {
     answer.detail = std::make_unique<letter_detail>();
     answer.detail->condition = amqp::spec::conditions::resource_deleted;
     answer.detail->description = "the queue has been deleted";
@@ -283,7 +295,8 @@ void shard::on_pressure(storage::pressure level) {
 /// have been given.
 void shard::on_stalled_too_long() {
   stall_timer_.reset();
-  commits_.withdraw([this](queue_ref ref, sequence at) {
+  commits_.withdraw([this](queue_ref ref, sequence at, link_ref producer, std::uint32_t id) {
+    if (producer == joints_->ref()) return joints_->may_withdraw(id);
     queue* q = find(ref);
     return q != nullptr && q->begin_withdraw(at);
   });

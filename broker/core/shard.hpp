@@ -21,6 +21,9 @@
 
 namespace whimbrel::broker::core {
 
+class joint;
+class router;
+
 /// Carries letters to other workers: the whole outbox of a turn at once. Leaves `letters` empty,
 /// its capacity kept where possible.
 class post_office {
@@ -67,6 +70,10 @@ class shard {
   [[nodiscard]] worker_id self() const { return options_.self; }
   [[nodiscard]] std::uint16_t workers() const { return options_.workers; }
   [[nodiscard]] commit& commits() { return commits_; }
+  /// Exchanges and bindings: the same on every worker.
+  [[nodiscard]] router& routes() { return *routes_; }
+  /// Changes that span queues, for links of this worker.
+  [[nodiscard]] joint& joints() { return *joints_; }
 
   // --- letters ---
   /// To wherever it belongs: a direct call when that is here.
@@ -165,6 +172,8 @@ class shard {
   std::optional<executor::timer_id> stall_timer_;
   storage::pressure pressure_ = storage::pressure::none;
   shard_counters counters_;
+  std::unique_ptr<router> routes_;
+  std::unique_ptr<joint> joints_;
 };
 
 }  // namespace whimbrel::broker::core

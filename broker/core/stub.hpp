@@ -16,13 +16,14 @@ namespace whimbrel::broker::core {
 /// A message is in exactly one of these places:
 ///
 ///     put ──> available ──deliver──> held ──accept, reject, expire──> gone
-///                 ^                    │
-///                 └─release, modify────┘
+///             ^   ^                    │
+///     prepare ┘   └─release, modify────┘
 enum class place : std::uint8_t {
   gone,
   available,
   held,         // by the consumer in `holder`
   withdrawing,  // asked back from a store that takes nothing; then gone, or available again
+  prepared,     // has its place, but is nobody's: see joint.hpp; then gone, or available
 };
 
 /// 32 octets: a queue's cost for each message besides its body.
@@ -40,6 +41,7 @@ struct stub {
   bool counted : 1 = false;     // its octets are counted as resident
   bool formatted : 1 = false;   // its message-format is not 0: see queue::formats_
   bool annotated : 1 = false;   // the store does not have it as it is now: stays in memory
+  bool joint : 1 = false;       // its put is in no batch of this worker: see joint.hpp
 };
 static_assert(sizeof(stub) == 32);
 

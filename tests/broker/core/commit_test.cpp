@@ -255,7 +255,7 @@ TEST_CASE("commit: nothing is answered for a batch in doubt or behind it") {
     CHECK_FALSE(f.pump());
     f.commits.cancel(behind);
     f.put(3);
-    f.commits.withdraw([](core::queue_ref, sequence) { return true; });
+    f.commits.withdraw([](auto&&...) { return true; });
     f.commits.flush();
     f.pump();
     CHECK(f.heard().empty());
@@ -273,7 +273,7 @@ TEST_CASE("commit: puts taken back while the store is stalled are rejected, the 
   f.heard();
   f.store.stall(1);
   f.pump();
-  f.commits.withdraw([](core::queue_ref, sequence at) { return at % 2 == 0; });
+  f.commits.withdraw([](core::queue_ref, sequence at, auto&&...) { return at % 2 == 0; });
   CHECK(f.heard() == fixture::words{"gone 4", "verdict 4-4r"});
   f.pump();
   CHECK(f.heard() == fixture::words{"stays 1", "gone 2", "verdict 2-2r", "stays 1", "durable 2",
@@ -290,7 +290,7 @@ TEST_CASE("commit: a put asked back too late is told to stay") {
   f.commits.flush();
   f.store.pump();  // its completion is under way when the question is put
   f.heard();
-  f.commits.withdraw([](core::queue_ref, sequence) { return true; });
+  f.commits.withdraw([](auto&&...) { return true; });
   f.store.pump();
   f.take();
   CHECK(f.heard() == fixture::words{"stays 1", "durable 1", "verdict 1-1a"});

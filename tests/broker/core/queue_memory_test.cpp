@@ -285,7 +285,7 @@ TEST_CASE("queue: a message asked back from the store when it was just durable i
     w.store.pump();  // durable; the worker has not heard of it when it asks
     w.time.ms += 30'000;
     w.home().commits().withdraw(
-        [&](core::queue_ref, sequence at) { return w.at(q).begin_withdraw(at); });
+        [&](core::queue_ref, sequence at, auto&&...) { return w.at(q).begin_withdraw(at); });
     w.settle_down();
     CHECK(p.said() == "0a");
     test_consumer c(w, q);
