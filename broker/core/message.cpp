@@ -54,7 +54,7 @@ void message_builder::clear() {
   size_ = capacity_ = 0;
 }
 
-amqp::decoded<message_ptr> message_builder::finish(std::uint32_t format) {
+amqp::decoded<message_ptr> message_builder::finish(std::uint32_t format, std::uint64_t origin) {
   if (at_ == nullptr) append({}, false);
   const std::span<const std::byte> octets(at_ + object_octets, size_);
   const auto sections = amqp::message::scan(octets);
@@ -77,6 +77,7 @@ amqp::decoded<message_ptr> message_builder::finish(std::uint32_t format) {
   made->sections_ = *sections;
   made->header_ = *header;
   made->format_ = format;
+  made->origin_ = origin;
   at_ = nullptr;
   size_ = capacity_ = 0;
   return message_ptr(made);
@@ -100,7 +101,7 @@ message_ptr annotate(const message& m, const amqp::codec::map& changes) {
   builder.append(octets.first(at.delivery_annotations_end), true);
   builder.append(merged.octets(), true);
   builder.append(octets.subspan(at.message_annotations_end), false);
-  auto made = builder.finish(m.format());
+  auto made = builder.finish(m.format(), m.origin());
   return made.has_value() ? *std::move(made) : message_ptr(&m);
 }
 

@@ -22,6 +22,9 @@ class message final : public storage::blob {
   [[nodiscard]] const amqp::message::layout& sections() const { return sections_; }
   [[nodiscard]] const amqp::message::header_view& header() const { return header_; }
   [[nodiscard]] std::uint32_t format() const { return format_; }
+  /// The connection that it came over, by its number in this process; 0 when that is not known,
+  /// as of what was read back from the store.
+  [[nodiscard]] std::uint64_t origin() const { return origin_; }
 
   /// What is sent on: everything but the header, which each delivery writes anew, and the
   /// delivery-annotations, which were for us alone. [3.2.1, 3.2.2]
@@ -39,6 +42,7 @@ class message final : public storage::blob {
   amqp::message::layout sections_{};
   amqp::message::header_view header_{};
   std::uint32_t format_ = 0;
+  std::uint64_t origin_ = 0;
 };
 
 /// Collects a delivery's pieces straight into the allocation that becomes the message.
@@ -56,7 +60,7 @@ class message_builder {
 
   /// The message, checked: section order, cardinality, well-formed sections. The builder is empty
   /// afterwards, also on error.
-  [[nodiscard]] amqp::decoded<message_ptr> finish(std::uint32_t format);
+  [[nodiscard]] amqp::decoded<message_ptr> finish(std::uint32_t format, std::uint64_t origin = 0);
 
  private:
   std::byte* at_ = nullptr;  // room for the message object, then the octets

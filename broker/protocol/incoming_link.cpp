@@ -97,7 +97,7 @@ void incoming_link::on_transfer(const amqp::engine::event& e) {
 void incoming_link::admit(const amqp::engine::event& e) {
   ++with_.counted.messages_in;
   octets_mean_ += (partial_.size() >> 4) - (octets_mean_ >> 4);
-  auto made = partial_.finish(partial_format_);
+  auto made = partial_.finish(partial_format_, owner_.id());
   if (made.has_error()) {
     reject(e.delivery_id, e.is_settled, conditions::decode_error,
            "the message's sections cannot be read, at octet " +
