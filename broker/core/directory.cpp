@@ -28,9 +28,12 @@ node_reply refusal(std::string_view condition, std::string description) {
 }
 
 /// A queue's definition as the store keeps it: an AMQP map, so that later versions may add to it.
-storage::blob_ptr encode_definition(storage::queue_id id) {
+storage::blob_ptr encode_definition(storage::queue_id id, const queue_definition& as) {
   amqp::codec::map fields;
   fields.append(amqp::codec::value("id"), amqp::codec::value(static_cast<std::uint64_t>(id)));
+  if (!as.arguments.empty()) {
+    fields.append(amqp::codec::value("arguments"), amqp::codec::value(as.arguments));
+  }
   amqp::octet_buffer out;
   amqp::codec::encode(out, fields);
   return storage::make_blob(out.octets());
@@ -51,7 +54,7 @@ void directory::on_record(storage::record_kind kind, std::string_view key,
   shard& home = *shards_[static_cast<std::size_t>(next_home())];
   node& n = nodes_[name];
   n.id = storage::queue_id{*id};
-  n.durable = true;
+  n.as.arguments = fields->get<amqp::codec::map>("arguments").value_or(amqp::codec::map{});
   n.queue = home.create_queue({name, n.id, true, false});
   n.ready = true;
   recovering_[*id] = home.find(n.queue);
@@ -147,7 +150,9 @@ void directory::resolve_new(const node_request& request, const std::string& name
     return done(refusal(conditions::resource_limit_exceeded,
                         "there are already " + std::to_string(nodes_.size()) + " queues"));
   }
-  create(name, rule != nullptr && rule->durable, request.dynamic, request.connection);
+  queue_definition as;
+  as.durable = rule != nullptr && rule->durable;
+  create({name, std::move(as), request.dynamic, request.connection});
   reply_with(name, request, done);
 }
 
@@ -155,7 +160,7 @@ void directory::resolve_new(const node_request& request, const std::string& name
 void directory::reply_with(const std::string& name, const node_request& request,
                            const answer& done) {
   node& n = nodes_.at(name);
-  if (n.temporary && request.to_consume && n.owner != request.connection) {
+  if (request.to_consume && is_locked(n, request.connection)) {
     return done(refusal(conditions::resource_locked,
                         "queue '" + name + "' belongs to another connection"));
   }
@@ -185,30 +190,27 @@ worker_id directory::next_home() {
   return home;
 }
 
-directory::node& directory::create(const std::string& name, bool durable, bool temporary,
-                                   std::uint64_t owner) {
-  node& n = nodes_[name];
+void directory::create(new_node what) {
+  node& n = nodes_[what.name];
   n.id = storage::queue_id{++last_id_};
-  n.durable = durable;
-  n.temporary = temporary;
-  n.owner = owner;
-  queue_settings settings{name, n.id, durable, temporary};
+  n.as = std::move(what.as);
+  n.temporary = what.temporary;
+  n.owner = what.owner;
+  queue_settings settings{std::move(what.name), n.id, n.id_is_stored(), n.temporary};
   shards_[0]->send_task(next_home(), [this, settings](shard& home) {
     const queue_ref ref = home.create_queue(settings);
     home.send_task(worker_id{0}, [this, name = settings.name, id = settings.id, ref](shard&) {
       on_made(name, id, ref);
     });
   });
-  // With one worker the letters above were delivered already: look it up again.
-  return nodes_.at(name);
 }
 
 void directory::on_made(const std::string& name, storage::queue_id id, queue_ref ref) {
   node& n = nodes_.at(name);
   n.queue = ref;
-  if (!n.durable) return on_ready(name, id);
+  if (!n.id_is_stored()) return on_ready(name, id);
   commit& commits = shards_[0]->commits();
-  commits.add({storage::record_kind::queue, name, encode_definition(id)});
+  commits.add({storage::record_kind::queue, name, encode_definition(id, n.as)});
   commits.when_durable([this, name, id] { on_ready(name, id); });
 }
 
@@ -221,7 +223,9 @@ void directory::on_ready(const std::string& name, storage::queue_id id) {
 }
 
 void directory::declare(const std::string& name, bool durable) {
-  if (!nodes_.contains(name)) create(name, durable, false, 0);
+  queue_definition as;
+  as.durable = durable;
+  if (!nodes_.contains(name)) create({name, std::move(as), false, 0});
 }
 
 void directory::remove(shard& from, std::string name) {
@@ -231,7 +235,7 @@ void directory::remove(shard& from, std::string name) {
     if (found == nodes_.end() || !found->second.ready) return;
     const node n = std::move(found->second);
     nodes_.erase(found);
-    if (n.durable) home.commits().add({storage::record_kind::queue, name, {}});
+    if (n.id_is_stored()) home.commits().add({storage::record_kind::queue, name, {}});
     home.send_task(n.queue.worker, [ref = n.queue, name](shard& there) {
       there.delete_queue(ref, conditions::resource_deleted, "queue '" + name + "' was deleted");
     });

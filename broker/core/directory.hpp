@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "broker/core/admin.hpp"
 #include "broker/core/shard.hpp"
 #include "storage/store.hpp"
 
@@ -80,6 +81,13 @@ class directory final : public storage::recovery_visitor {
   /// The temporary queue goes, with its messages.
   void remove(shard& from, std::string name);
 
+  // --- administration, from any worker (directory_admin.cpp); `done` runs on that of `from` ---
+  /// Answered when the queue is there and its definition durable.
+  void declare_queue(shard& from, queue_declaration what, admin_answer done);
+  void delete_queue(shard& from, queue_removal what, admin_answer done);
+  void read_queue(shard& from, std::string name, admin_answer done);
+  void read_queues(shard& from, page_request which, std::function<void(const queue_page&)> done);
+
   // --- on worker 0 ---
   /// From the configuration: exists from now on; an existing queue of that name is left alone.
   void declare(const std::string& name, bool durable);
@@ -89,25 +97,48 @@ class directory final : public storage::recovery_visitor {
   struct node {
     queue_ref queue{};
     storage::queue_id id{};
-    bool durable = false;
+    queue_definition as = {};
     bool temporary = false;
     std::uint64_t owner = 0;
     bool ready = false;
     std::vector<std::function<void()>> waiting;  // until it is ready
+
+    /// What goes with a connection leaves nothing in the store.
+    [[nodiscard]] bool id_is_stored() const { return as.durable && !as.exclusive && !temporary; }
   };
+  struct new_node {
+    std::string name = {};
+    queue_definition as = {};
+    bool temporary = false;
+    std::uint64_t owner = 0;
+  };
+  using admin_sender = std::function<void(shard&, admin_reply)>;
+  using page_sender = std::function<void(shard&, queue_page)>;
 
   void resolve_here(const node_request& request, const answer& done);
   void resolve_new(const node_request& request, const std::string& name, bool may_create,
                    const answer& done);
   void reply_with(const std::string& name, const node_request& request, const answer& done);
-  node& create(const std::string& name, bool durable, bool temporary, std::uint64_t owner);
+  void create(new_node what);
   void on_made(const std::string& name, storage::queue_id id, queue_ref ref);
   void on_ready(const std::string& name, storage::queue_id id);
   worker_id next_home();
 
+  template <class Reply, class Work>
+  void on_home(shard& from, std::function<void(const Reply&)> done, Work work);
+  void declare_here(const queue_declaration& what, const admin_sender& reply);
+  void check_removal(const queue_removal& what, const admin_sender& reply);
+  void delete_here(const std::string& name, const admin_sender& reply);
+  void read_page(const page_request& which, const page_sender& reply);
+  void send_info(const std::string& name, admin_status status, const admin_sender& reply);
+  void when_ready(const std::string& name, std::function<void()> run);
+  [[nodiscard]] static bool is_locked(const node& n, std::uint64_t connection);
+  [[nodiscard]] static queue_info info_of(const std::string& name, const node& n);
+  static void count(shard& there, queue_ref ref, queue_info& into);
+
   directory_options options_;
   std::vector<shard*> shards_;
-  std::unordered_map<std::string, node> nodes_;
+  std::map<std::string, node, std::less<>> nodes_;  // in order: lists come in pages
   std::uint64_t last_id_ = 0;
   std::uint16_t last_home_ = 0;
   std::unordered_map<std::uint64_t, queue*> recovering_;
