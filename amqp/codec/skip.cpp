@@ -230,28 +230,6 @@ std::size_t scalar_size(const std::byte* at, const std::byte* end) {
   return size <= room ? size : 0;
 }
 
-/// Length of a value that is a scalar, or a short list or map of scalars, as nearly all are; 0 for
-/// the others and for what is malformed, which takes the long way.
-std::size_t flat_size(std::span<const std::byte> octets) {
-  const std::byte* at = octets.data();
-  const std::byte* const end = at + octets.size();
-  if (const std::size_t size = scalar_size(at, end); size > 0) return size;
-  if (octets.size() < 3) return 0;
-  const layout_of_code how = layout_at(static_cast<code>(*at));
-  const auto size = std::to_integer<std::size_t>(at[1]);
-  const auto count = std::to_integer<std::size_t>(at[2]);
-  if (how.kind != category::compound || how.width != 1 || size > octets.size() - 2) return 0;
-  if (is_map(static_cast<code>(*at)) && count % 2 != 0) return 0;
-  const std::byte* const items_end = at + 2 + size;
-  at += 3;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t item = at < items_end ? scalar_size(at, items_end) : 0;
-    if (item == 0) return 0;
-    at += item;
-  }
-  return at == items_end ? 2 + size : 0;
-}
-
 decoded<void> check_one(reader& r, std::size_t depth);
 decoded<void> check_data(reader& r, code c, std::size_t depth);
 
@@ -398,6 +376,26 @@ std::size_t ascii_prefix(std::string_view text) {
 }
 
 }  // namespace
+
+std::size_t flat_size(std::span<const std::byte> octets) {
+  const std::byte* at = octets.data();
+  const std::byte* const end = at + octets.size();
+  if (const std::size_t size = scalar_size(at, end); size > 0) return size;
+  if (octets.size() < 3) return 0;
+  const layout_of_code how = layout_at(static_cast<code>(*at));
+  const auto size = std::to_integer<std::size_t>(at[1]);
+  const auto count = std::to_integer<std::size_t>(at[2]);
+  if (how.kind != category::compound || how.width != 1 || size > octets.size() - 2) return 0;
+  if (is_map(static_cast<code>(*at)) && count % 2 != 0) return 0;
+  const std::byte* const items_end = at + 2 + size;
+  at += 3;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t item = at < items_end ? scalar_size(at, items_end) : 0;
+    if (item == 0) return 0;
+    at += item;
+  }
+  return at == items_end ? 2 + size : 0;
+}
 
 decoded<std::size_t> skip_value(reader& r) {
   if (const std::size_t size = flat_size(r.rest()); size > 0) {

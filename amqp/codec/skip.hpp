@@ -19,6 +19,11 @@ namespace whimbrel::amqp::codec {
 /// strings, symbols, booleans and characters, and equal keys (see `check_value`).
 [[nodiscard]] decoded<std::size_t> skip_value(reader& r);
 
+/// Length of the value at the start of `octets` if it is a scalar, or a short list or map of
+/// scalars, as nearly all are; 0 for the others and for what is malformed, which `skip_value`
+/// judges. What it passes, that passes.
+[[nodiscard]] std::size_t flat_size(std::span<const std::byte> octets);
+
 /// The octets of the next value, which is passed over as by `skip_value`.
 [[nodiscard]] decoded<std::span<const std::byte>> take_value(reader& r);
 

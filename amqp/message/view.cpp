@@ -115,6 +115,103 @@ void mark_end(layout& where, std::uint64_t section, std::uint32_t end) {
   where.total = end;
 }
 
+/// The header's fields from its list, which `flat_size` has passed: the items fill it. False if
+/// they are not all of the usual encodings.
+bool read_usual_header(octet_span list, header_view& out) {
+  if (static_cast<code>(list[0]) == code::list0) return true;
+  if (static_cast<code>(list[0]) != code::list8) return false;
+  const auto count = std::to_integer<std::size_t>(list[2]);
+  if (count > codec::field_count<spec::header>) return false;
+  const std::byte* at = list.data() + 3;
+  const auto read_flag = [&](bool& flag) {
+    const code c = static_cast<code>(*at++);
+    flag = c == code::true_;
+    return flag || c == code::false_;
+  };
+  const auto read_number = [&](std::uint32_t& number) {
+    const code c = static_cast<code>(*at++);
+    if (c == code::smalluint) {
+      number = std::to_integer<std::uint32_t>(*at++);
+    } else if (c == code::uint) {
+      number = codec::load_big_endian<std::uint32_t>(at);
+      at += 4;
+    } else if (c != code::uint0) {
+      return false;
+    }
+    return true;
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    if (static_cast<code>(*at) == code::null) {
+      ++at;
+      continue;
+    }
+    bool is_good = true;
+    switch (i) {
+      case 0: is_good = read_flag(out.durable); break;
+      case 1:
+        is_good = static_cast<code>(*at++) == code::ubyte;
+        if (is_good) out.priority = std::to_integer<std::uint8_t>(*at++);
+        break;
+      case 2: is_good = read_number(out.ttl.emplace()); break;
+      case 3: is_good = read_flag(out.first_acquirer); break;
+      default: is_good = read_number(out.delivery_count); break;
+    }
+    if (!is_good) return false;
+  }
+  return true;
+}
+
+/// Length of the value of a section, if it may stand there and is as most are; else 0.
+std::size_t usual_size(std::uint64_t section, octet_span value) {
+  const code c = static_cast<code>(value[0]);
+  if (section == data_code && c == code::vbin8 && value.size() >= 2) {
+    const std::size_t size = 2 + std::to_integer<std::size_t>(value[1]);
+    return size <= value.size() ? size : 0;
+  }
+  if (section == data_code && c == code::vbin32 && value.size() >= 5) {
+    const std::size_t size = 5 + std::size_t{codec::load_big_endian<std::uint32_t>(&value[1])};
+    return size <= value.size() ? size : 0;
+  }
+  return is_admitted(section, c) ? codec::flat_size(value) : 0;
+}
+
+/// A walk over sections with small descriptors.
+class usual_sections {
+ public:
+  explicit usual_sections(octet_span octets)
+      : begin_(octets.data()), at_(begin_), end_(begin_ + octets.size()) {
+    look();
+  }
+
+  /// The code of the section here; 0 at the end, and where there is none.
+  [[nodiscard]] std::uint64_t next() const { return next_; }
+  [[nodiscard]] bool is_next(std::uint64_t section) const { return next_ == section; }
+  [[nodiscard]] std::uint32_t offset() const { return static_cast<std::uint32_t>(at_ - begin_); }
+
+  /// Passes over the section here and returns its value; empty if that is not a usual one.
+  [[nodiscard]] octet_span take() {
+    const octet_span value(at_ + 3, end_);
+    const std::size_t size = usual_size(next_, value);
+    if (size == 0) return {};
+    at_ += 3 + size;
+    look();
+    return value.first(size);
+  }
+
+ private:
+  void look() {
+    next_ = 0;
+    if (end_ - at_ >= 4 && at_[0] == std::byte{0x00} && at_[1] == std::byte{0x53}) {
+      next_ = std::to_integer<std::uint64_t>(at_[2]);
+    }
+  }
+
+  const std::byte* begin_ = nullptr;
+  const std::byte* at_ = nullptr;
+  const std::byte* end_ = nullptr;
+  std::uint64_t next_ = 0;
+};
+
 /// The items of a list section, behind its descriptor and head.
 struct list_items {
   reader items;
@@ -203,6 +300,33 @@ decoded<layout> scan(std::span<const std::byte> octets) {
     mark_end(where, section, r.offset());
   }
   return where;
+}
+
+bool scan_usual(std::span<const std::byte> octets, layout& where, header_view& header) {
+  if (octets.size() > std::numeric_limits<std::uint32_t>::max()) return false;
+  usual_sections s(octets);
+  if (s.is_next(header_code)) {
+    const octet_span value = s.take();
+    if (value.empty() || !read_usual_header(value, header)) return false;
+  }
+  where.header_end = s.offset();
+  if (s.is_next(delivery_annotations_code) && s.take().empty()) return false;
+  where.delivery_annotations_end = s.offset();
+  if (s.is_next(message_annotations_code) && s.take().empty()) return false;
+  where.message_annotations_end = s.offset();
+  if (s.is_next(properties_code) && s.take().empty()) return false;
+  where.properties_end = s.offset();
+  if (s.is_next(application_properties_code) && s.take().empty()) return false;
+  where.application_properties_end = s.offset();
+  if (const body_kind kind = body_of(s.next()); kind != body_kind::none) {
+    if (s.take().empty()) return false;
+    where.body = kind;
+    where.body_sections = 1;
+  }
+  where.body_end = s.offset();
+  if (s.is_next(footer_code) && s.take().empty()) return false;
+  where.total = s.offset();
+  return where.total == octets.size();
 }
 
 decoded<header_view> read_header(std::span<const std::byte> section) {

@@ -59,6 +59,12 @@ struct header_view {
 /// From the octets of a header section; none give the defaults.
 [[nodiscard]] decoded<header_view> read_header(std::span<const std::byte> section);
 
+/// `scan` and `read_header` in one walk, for messages as nearly all are: small descriptors, short
+/// lists and maps of scalars. False for others and for what is malformed, which then those two
+/// judge; true gives what they give. `where` and `header` are as new when it is called.
+[[nodiscard]] bool scan_usual(std::span<const std::byte> octets, layout& where,
+                              header_view& header);
+
 /// Appends a header section; nothing if every field is at its default.
 void write_header(octet_buffer& out, const header_view& header);
 
