@@ -138,6 +138,7 @@ class connection_core {
   [[nodiscard]] const event* next_ready();
   [[nodiscard]] const event* next_ready_of(session& s);
   [[nodiscard]] const event* report_outcome(session& s, std::uint32_t id);
+  [[nodiscard]] std::uint32_t run_of(session& s, std::uint32_t id, const outgoing_delivery& of);
   [[nodiscard]] const event* report_settled(session& s, std::uint32_t id);
   void forget_events_of(const session* s, const link* l);
   void retire(session& s);

@@ -120,15 +120,32 @@ const event* connection_core::report_outcome(session& s, std::uint32_t id) {
   const outgoing_delivery delivery = *s.sent_.find(id);
   event& e = next_event(event_kind::outcome, &s, delivery.owner);
   e.delivery_id = id;
+  e.count = 1;
   e.token = delivery.token;
   e.is_settled = walk_.settled;
   e.state = walk_.state;
   e.state_kind = walk_.kind;
-  if (walk_.settled) {
+  if (options_.outcome_runs) e.count = run_of(s, id, delivery);
+  if (!walk_.settled) return &e;
+  if (e.count > 1) {
+    s.sent_.erase_run(id, e.count);
+  } else {
     s.sent_.erase(id);
-    delivery.owner->on_settled();
   }
+  delivery.owner->on_settled(e.count);
   return &e;
+}
+
+/// How many deliveries from `id` on the same event may speak of; the walk goes on behind them.
+std::uint32_t connection_core::run_of(session& s, std::uint32_t id, const outgoing_delivery& of) {
+  const std::uint32_t found =
+      s.sent_.run(id, walk_.last, [&](const outgoing_delivery& d, std::uint32_t place) {
+        return d.owner == of.owner && d.token == of.token + place;
+      });
+  const std::uint32_t n = std::max(found, 1u);
+  walk_.next = id + n;
+  if (id + n - 1 == walk_.last) walk_.on = nullptr;
+  return n;
 }
 
 const event* connection_core::report_settled(session& s, std::uint32_t id) {
@@ -139,7 +156,7 @@ const event* connection_core::report_settled(session& s, std::uint32_t id) {
   e.state = walk_.state;
   e.state_kind = walk_.kind;
   s.received_.erase(id);
-  delivery.owner->on_settled();
+  delivery.owner->on_settled(1);
   return &e;
 }
 

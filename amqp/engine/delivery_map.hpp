@@ -64,6 +64,28 @@ class delivery_map {
     }
   }
 
+  /// How many deliveries from `id` on, none left out and none after `last`, satisfy
+  /// same(entry, place in the run). 0 if `id` is not in the ring.
+  template <class Predicate>
+  [[nodiscard]] std::uint32_t run(std::uint32_t id, std::uint32_t last, Predicate&& same) const {
+    if (id - base_ >= end_ - base_) return 0;
+    const std::uint32_t most = std::min(last - id, end_ - 1 - id) + 1;
+    std::uint32_t n = 0;
+    for (; n < most; ++n) {
+      const Entry& slot = ring_[(id + n) & mask()];
+      if (slot.owner == nullptr || !same(slot, n)) break;
+    }
+    return n;
+  }
+
+  /// Erases `n` deliveries from `id` on, as `run` has found them.
+  void erase_run(std::uint32_t id, std::uint32_t n) {
+    for (std::uint32_t i = 0; i < n; ++i) ring_[(id + i) & mask()].owner = nullptr;
+    ring_live_ -= n;
+    if (id == base_) base_ += n;
+    skip_gaps();
+  }
+
   /// The first live id of [first, last]; `last` is not before `first`.
   [[nodiscard]] std::optional<std::uint32_t> first_in(std::uint32_t first, std::uint32_t last) {
     if (!stragglers_.empty()) {

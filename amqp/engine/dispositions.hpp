@@ -21,20 +21,23 @@ class disposition_range {
 
   [[nodiscard]] bool empty() const { return !active_; }
 
-  /// True if `id` could be added.
-  [[nodiscard]] bool extend(std::uint32_t id, bool settled, std::span<const std::byte> state) {
+  /// True if [id, last] could be added.
+  [[nodiscard]] bool extend(std::uint32_t id, std::uint32_t last, bool settled,
+                            std::span<const std::byte> state) {
     if (!active_ || id != last_ + 1 || settled != settled_ || state.size() != size_ ||
         !std::equal(state.begin(), state.end(), state_.begin()))
       return false;
-    last_ = id;
+    last_ = last;
     return true;
   }
 
   /// Begins anew; what was there has gone out, and `state` is not longer than the most.
-  void begin(std::uint32_t id, bool settled, std::span<const std::byte> state) {
+  void begin(std::uint32_t id, std::uint32_t last, bool settled,
+             std::span<const std::byte> state) {
     active_ = true;
     settled_ = settled;
-    first_ = last_ = id;
+    first_ = id;
+    last_ = last;
     size_ = static_cast<std::uint8_t>(state.size());
     std::copy(state.begin(), state.end(), state_.begin());
   }

@@ -51,6 +51,7 @@ struct event {
   bool resumed = false;     // transfer: of a delivery that our attach said was unsettled [2.6.13]
   std::uint32_t message_format = 0;
   std::uint32_t delivery_id = 0;  // transfer, outcome, settled
+  std::uint32_t count = 1;        // outcome: of this many deliveries, see options::outcome_runs
   std::uint64_t token = 0;        // outcome: what the application gave to sender::send;
                                   // settled: what it gave to receiver::remember, else 0
   class session* on_session = nullptr;

@@ -131,6 +131,8 @@ class sender final : public link {
 
   /// Settles a delivery of ours, stating the outcome that is now final. Ranges are coalesced.
   void settle(std::uint32_t delivery_id, std::span<const std::byte> state);
+  /// The same for those of [first, last] that are this link's.
+  void settle_range(std::uint32_t first, std::uint32_t last, std::span<const std::byte> state);
 
   /// Nothing left to send: uses up the credit and tells the receiver, if it asked to drain; the
   /// flow says credit 0. In the middle of a delivery it takes effect at its end.
@@ -163,13 +165,15 @@ class sender final : public link {
 
   [[nodiscard]] progress pump(spec::fast::transfer_view, std::span<const std::byte> head,
                               std::span<const std::byte> body);
+  void write_whole(const spec::fast::usual_transfer&, std::span<const std::byte> head,
+                   std::span<const std::byte> body);
   std::size_t write_frame(spec::fast::transfer_view&, std::span<const std::byte> head,
                           std::span<const std::byte> body, std::size_t from);
   void on_whole();
   void after_partial();
   void on_attached();
   void send_abort();
-  void on_settled();
+  void on_settled(std::uint32_t count);
   void on_flow(const spec::fast::flow_view&);
   void fill(spec::fast::flow_view&) const;
   void drop_deliveries() override;
@@ -243,7 +247,7 @@ class receiver final : public link {
   void on_flow(const spec::fast::flow_view&);
   void fill(spec::fast::flow_view&);
   void settle_entry(std::uint32_t id, incoming_delivery&, std::span<const std::byte> state);
-  void on_settled();
+  void on_settled(std::uint32_t count);
   void drop_partial();
   void drop_deliveries() override;
   [[nodiscard]] std::uint32_t allowance() const;

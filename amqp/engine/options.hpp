@@ -67,6 +67,10 @@ struct options {
   std::chrono::milliseconds handshake_time = std::chrono::seconds(10);  // start to the peer's open
   std::chrono::milliseconds close_time = std::chrono::seconds(5);       // our close to theirs
 
+  /// One outcome event may speak of a run of deliveries of one link: `event::count` of them, their
+  /// ids and the tokens that sender::send was given consecutive.
+  bool outcome_runs = false;
+
   /// Sees each frame as readable text when set; `ours` tells the direction.
   std::function<void(bool ours, std::uint16_t channel, std::string_view text)> trace = {};
 };

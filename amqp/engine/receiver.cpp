@@ -133,7 +133,7 @@ void receiver::on_last(bool aborted) {
   if (partial_.has_entry && (partial_.settled || aborted)) {
     if (session_.received_.find(partial_.id) != nullptr) {
       session_.received_.erase(partial_.id);
-      on_settled();
+      on_settled(1);
     }
   }
   if (credit_.credit() != 0) [[likely]]
@@ -199,10 +199,10 @@ void receiver::settle(std::uint32_t delivery_id, std::span<const std::byte> stat
 
 void receiver::settle_entry(std::uint32_t id, incoming_delivery& entry,
                             std::span<const std::byte> state) {
-  session_.tell(spec::role::receiver, id, !entry.second, state);
+  session_.tell(spec::role::receiver, id, id, !entry.second, state);
   if (entry.second) return;  // it is the sender's to settle first [2.7.5]
   session_.received_.erase(id);
-  on_settled();
+  on_settled(1);
 }
 
 void receiver::settle_range(std::uint32_t first, std::uint32_t last,
@@ -212,8 +212,19 @@ void receiver::settle_range(std::uint32_t first, std::uint32_t last,
     const auto id = session_.received_.first_in(at, last);
     if (!id) return;
     at = *id;
-    incoming_delivery& entry = *session_.received_.find(at);
-    if (entry.owner == this) settle_entry(at, entry, state);
+    const std::uint32_t n = session_.received_.run(
+        at, last, [this](const incoming_delivery& d, std::uint32_t) {
+          return d.owner == this && !d.second;
+        });
+    if (n > 0) [[likely]] {
+      session_.tell(spec::role::receiver, at, at + n - 1, true, state);
+      session_.received_.erase_run(at, n);
+      on_settled(n);
+      at += n - 1;
+    } else {
+      incoming_delivery& entry = *session_.received_.find(at);
+      if (entry.owner == this) settle_entry(at, entry, state);
+    }
     if (at == last) return;
   }
 }
@@ -221,7 +232,7 @@ void receiver::settle_range(std::uint32_t first, std::uint32_t last,
 void receiver::update(std::uint32_t delivery_id, std::span<const std::byte> state) {
   const incoming_delivery* entry = session_.received_.find(delivery_id);
   if (entry == nullptr || entry->owner != this || !session_.may_send()) return;
-  session_.tell(spec::role::receiver, delivery_id, false, state);
+  session_.tell(spec::role::receiver, delivery_id, delivery_id, false, state);
 }
 
 void receiver::remember(std::uint32_t delivery_id, std::uint64_t token) {
@@ -229,8 +240,8 @@ void receiver::remember(std::uint32_t delivery_id, std::uint64_t token) {
   if (entry != nullptr && entry->owner == this) entry->token = token;
 }
 
-void receiver::on_settled() {
-  --unsettled_;
+void receiver::on_settled(std::uint32_t count) {
+  unsettled_ -= count;
   const std::uint32_t step = std::max(core().settings().unsettled_in_max / 4, 1u);
   if (credit_.restore(allowance(), step)) [[unlikely]]
     session_.owe_flow(*this);

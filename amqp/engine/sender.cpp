@@ -13,6 +13,11 @@ namespace {
 /// A transactional-state with an outcome is well below; frames of 512 octets leave room for it.
 constexpr std::size_t state_octets_max = 128;
 
+/// What stands before the octets of a delivery that goes out in one frame, at most.
+constexpr std::size_t whole_overhead =
+    frame::header_octets + spec::fast::usual_transfer_octets_max;
+static_assert(whole_overhead < limits::frame_size_least);
+
 /// Octets [from, from + n) of head followed by body.
 void copy_piece(std::byte* to, std::span<const std::byte> head, std::span<const std::byte> body,
                 std::size_t from, std::size_t n) {
@@ -37,7 +42,8 @@ bool sender::can_send() const {
 
 progress sender::send(const outgoing& what, std::span<const std::byte> head,
                       std::span<const std::byte> body) {
-  AMQP_ASSERT(can_send());
+  AMQP_ASSERT(!partial_.active);
+  AMQP_ASSERT(is_attached());
   AMQP_ASSERT(what.tag.size() <= limits::delivery_tag_octets_max);
   AMQP_ASSERT(what.state.size() <= state_octets_max);
   core().flush_in_order();
@@ -45,9 +51,16 @@ progress sender::send(const outgoing& what, std::span<const std::byte> head,
   if (available_ > 0) --available_;
   const std::uint32_t id = session_.next_delivery_id_++;
   const bool settled = what.settled || snd_mode_ == spec::sender_settle_mode::settled;
+  const std::size_t total = head.size() + body.size();
+  const bool is_usual =
+      what.state.empty() && total <= core().out().frame_size_max() - whole_overhead;
   if (!settled) {
-    session_.sent_.add(id, {.owner = this, .token = what.token, .whole = false});
+    session_.sent_.add(id, {.owner = this, .token = what.token, .whole = is_usual});
     ++unsettled_;
+  }
+  if (is_usual) [[likely]] {
+    write_whole({handle_, id, what.tag, what.message_format, settled}, head, body);
+    return {.delivery_id = id, .taken = total, .complete = true};
   }
   partial_ = {.active = true, .settled = settled, .id = id};
   spec::fast::transfer_view first{.handle = handle_,
@@ -58,6 +71,22 @@ progress sender::send(const outgoing& what, std::span<const std::byte> head,
                                   .state = what.state};
   if (settled) first.settled = true;
   return pump(first, head, body);
+}
+
+/// One frame with all of a delivery. The caller has looked that it fits.
+void sender::write_whole(const spec::fast::usual_transfer& first, std::span<const std::byte> head,
+                         std::span<const std::byte> body) {
+  output& out = core().out();
+  std::byte* const begin = out.octets().reserve(whole_overhead + head.size() + body.size());
+  std::byte* at = begin + frame::header_octets;
+  at += spec::fast::encode_transfer(at, first);
+  for (const std::span<const std::byte> piece : {head, body}) {
+    if (piece.empty()) continue;
+    std::memcpy(at, piece.data(), piece.size());
+    at += piece.size();
+  }
+  out.commit(begin, static_cast<std::size_t>(at - begin), session_.channel_);
+  session_.outgoing_.on_sent();
 }
 
 progress sender::resume(std::span<const std::byte> head, std::span<const std::byte> body) {
@@ -128,7 +157,7 @@ void sender::abort() {
   if (!partial_.active || partial_.aborted) return;
   if (!partial_.settled && session_.sent_.find(partial_.id) != nullptr) {
     session_.sent_.erase(partial_.id);  // implicitly settled [2.7.5]
-    on_settled();
+    on_settled(1);
   }
   partial_.aborted = true;
   if (is_attached() && session_.may_send() && session_.outgoing_.room() > 0) send_abort();
@@ -148,13 +177,36 @@ void sender::send_abort() {
 void sender::settle(std::uint32_t delivery_id, std::span<const std::byte> state) {
   const outgoing_delivery* entry = session_.sent_.find(delivery_id);
   if (entry == nullptr || entry->owner != this || !session_.may_send()) return;
-  session_.tell(spec::role::sender, delivery_id, true, state);
+  session_.tell(spec::role::sender, delivery_id, delivery_id, true, state);
   session_.sent_.erase(delivery_id);
-  on_settled();
+  on_settled(1);
 }
 
-void sender::on_settled() {
-  if (unsettled_-- != core().settings().unsettled_out_max) [[likely]]
+void sender::settle_range(std::uint32_t first, std::uint32_t last,
+                          std::span<const std::byte> state) {
+  if (!session_.may_send() || static_cast<std::int32_t>(last - first) < 0) return;
+  for (std::uint32_t at = first;; ++at) {
+    const auto id = session_.sent_.first_in(at, last);
+    if (!id) return;
+    at = *id;
+    const std::uint32_t n = session_.sent_.run(
+        at, last, [this](const outgoing_delivery& d, std::uint32_t) { return d.owner == this; });
+    if (n > 0) [[likely]] {
+      session_.tell(spec::role::sender, at, at + n - 1, true, state);
+      session_.sent_.erase_run(at, n);
+      on_settled(n);
+      at += n - 1;
+    } else {
+      settle(at, state);
+    }
+    if (at == last) return;
+  }
+}
+
+void sender::on_settled(std::uint32_t count) {
+  const bool was_full = unsettled_ >= core().settings().unsettled_out_max;
+  unsettled_ -= count;
+  if (!was_full) [[likely]]
     return;
   if (credit_.credit() > 0) core().defer(event_kind::sender_ready, &session_, this);
 }

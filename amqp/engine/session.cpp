@@ -170,21 +170,21 @@ void session::send_flow(link* on) {
                          [&](std::byte* at) { return spec::fast::encode_flow(at, flow); });
 }
 
-void session::tell(spec::role ours, std::uint32_t id, bool settled,
+void session::tell(spec::role ours, std::uint32_t first, std::uint32_t last, bool settled,
                    std::span<const std::byte> state) {
   disposition_range& range = ours == spec::role::sender ? as_sender_ : as_receiver_;
-  if (range.extend(id, settled, state)) [[likely]]
+  if (range.extend(first, last, settled, state)) [[likely]]
     return;
   if (!range.empty()) write_disposition(range.take(ours));
   if (state.size() > disposition_range::state_octets_max) {
     write_disposition({.role = ours == spec::role::receiver,
-                       .first = id,
-                       .last = id,
+                       .first = first,
+                       .last = last,
                        .settled = settled,
                        .state = state});
     return;
   }
-  range.begin(id, settled, state);
+  range.begin(first, last, settled, state);
   if (spec::fast::classify_state(state) == spec::fast::state_kind::transactional)
     core_.keep_order();
   become_dirty();

@@ -114,7 +114,9 @@ class session {
   void send_begin();
   void send_end(std::optional<spec::error>);
   void send_flow(link* on);
-  void tell(spec::role ours, std::uint32_t id, bool settled, std::span<const std::byte> state);
+  /// Of the deliveries [first, last].
+  void tell(spec::role ours, std::uint32_t first, std::uint32_t last, bool settled,
+            std::span<const std::byte> state);
   void write_disposition(const spec::fast::disposition_view&);
   void flush_dispositions();
   void flush();

@@ -305,6 +305,85 @@ class field_writer {
   std::uint32_t nulls_ = 0;
 };
 
+/// A number in one of its three encodings; null if there is none.
+const std::byte* take_number(const std::byte* at, std::uint32_t& out) {
+  switch (static_cast<code>(*at)) {
+    case code::uint0:
+      out = 0;
+      return at + 1;
+    case code::smalluint:
+      out = std::to_integer<std::uint32_t>(at[1]);
+      return at + 2;
+    case code::uint:
+      out = load_big_endian<std::uint32_t>(at + 1);
+      return at + 5;
+    default:
+      return nullptr;
+  }
+}
+
+std::byte* put_number(std::byte* at, std::uint32_t v) {
+  if (v > 255) {
+    *at = static_cast<std::byte>(code::uint);
+    codec::store_big_endian(at + 1, v);
+    return at + 5;
+  }
+  if (v == 0) {
+    *at = static_cast<std::byte>(code::uint0);
+    return at + 1;
+  }
+  at[0] = static_cast<std::byte>(code::smalluint);
+  at[1] = static_cast<std::byte>(v);
+  return at + 2;
+}
+
+constexpr std::size_t tag_octets_max = 32;
+
+/// `00 53 14 c0 size count`
+constexpr std::uint32_t usual_head = 0x005314c0;
+static_assert(transfer_code == 0x14 && static_cast<std::uint32_t>(code::list8) == 0xc0);
+
+/// A transfer with all of a delivery's fields up to its format, and nothing unusual behind them.
+/// False for any other, and for what is malformed; `v` is then to be thrown away.
+bool decode_usual_transfer(octet_span body, transfer_view& v) {
+  // Room for the longest, so that what is read lies in the body whatever the octets say; whether
+  // it lies in the list is seen at the end.
+  if (body.size() < usual_transfer_octets_max + 6) return false;
+  const std::byte* at = body.data();
+  if (load_big_endian<std::uint32_t>(at) != usual_head) return false;
+  const auto size = std::to_integer<std::size_t>(at[4]);
+  const auto count = std::to_integer<std::size_t>(at[5]);
+  if (count < 4 || count > codec::field_count<transfer>) return false;
+  const std::byte* const end = at + 5 + size;
+  at = take_number(at + 6, v.handle);
+  if (at == nullptr) return false;
+  at = take_number(at, v.delivery_id.emplace());
+  if (at == nullptr || static_cast<code>(*at) != code::vbin8) return false;
+  const auto tag_size = std::to_integer<std::size_t>(at[1]);
+  if (tag_size > tag_octets_max) return false;
+  v.delivery_tag = {at + 2, tag_size};
+  v.has_tag = true;
+  at = take_number(at + 2 + tag_size, v.message_format.emplace());
+  if (at == nullptr) return false;
+  for (std::size_t i = 4; i < count; ++i, ++at) {
+    const auto c = static_cast<code>(*at);
+    if (c == code::null) continue;
+    const bool is_flag = i != 6 && i != 7;  // rcv-settle-mode, state
+    if (!is_flag || (c != code::true_ && c != code::false_)) return false;
+    const bool flag = c == code::true_;
+    switch (i) {
+      case 4: v.settled = flag; break;
+      case 5: v.more = flag; break;
+      case 8: v.resume = flag; break;
+      case 9: v.aborted = flag; break;
+      default: v.batchable = flag; break;
+    }
+  }
+  if (at != end) return false;
+  v.payload = {at, body.data() + body.size()};
+  return true;
+}
+
 }  // namespace
 
 std::uint64_t performative_code(std::span<const std::byte> body, std::size_t& body_offset) {
@@ -320,9 +399,11 @@ std::uint64_t performative_code(std::span<const std::byte> body, std::size_t& bo
 }
 
 decoded<transfer_view> decode_transfer(std::span<const std::byte> body) {
-  std::size_t list = 0;
   decoded<transfer_view> out(boost::system::in_place_value);  // filled in its place, not copied
   transfer_view& v = *out;
+  if (decode_usual_transfer(body, v)) [[likely]] return out;
+  v = {};
+  std::size_t list = 0;
   fields f;
   const bool is_good =
       performative_code(body, list) == transfer_code &&
@@ -332,8 +413,11 @@ decoded<transfer_view> decode_transfer(std::span<const std::byte> body) {
       (f.is_done() ||  // as most are
        (f.read(v.more) && f.read_settle_mode(v.rcv_settle_mode) && f.read_encoded(v.state) &&
         f.read(v.resume) && f.read(v.aborted) && f.read(v.batchable) && f.is_done()));
-  if (!is_good) return fault_of<transfer>(body);
-  v.payload = {f.position(), body.data() + body.size()};
+  if (is_good) {
+    v.payload = {f.position(), body.data() + body.size()};
+  } else {
+    out = fault_of<transfer>(body);
+  }
   return out;
 }
 
@@ -348,7 +432,7 @@ decoded<disposition_view> decode_disposition(std::span<const std::byte> body) {
   v.last = v.first;
   is_good = is_good && f.read(v.last) && f.read(v.settled) && f.read_encoded(v.state) &&
             f.read(v.batchable) && f.is_done() && f.position() == body.data() + body.size();
-  if (!is_good) return fault_of<disposition>(body);
+  if (!is_good) out = fault_of<disposition>(body);
   return out;
 }
 
@@ -364,7 +448,7 @@ decoded<flow_view> decode_flow(std::span<const std::byte> body) {
       f.read_mandatory(v.outgoing_window) && f.read(v.handle) && f.read(v.delivery_count) &&
       f.read(v.link_credit) && f.read(v.available) && f.read(v.drain) && f.read(v.echo) &&
       f.read_map(v.properties) && f.is_done() && f.position() == body.data() + body.size();
-  if (!is_good) return fault_of<flow>(body);
+  if (!is_good) out = fault_of<flow>(body);
   return out;
 }
 
@@ -386,6 +470,25 @@ std::size_t encode_transfer(std::byte* out, const transfer_view& v) {
   w.write_flag(v.aborted);
   w.write_flag(v.batchable);
   return w.finish();
+}
+
+std::size_t encode_transfer(std::byte* out, const usual_transfer& v) {
+  codec::store_big_endian(out, usual_head);
+  std::byte* at = put_number(out + 6, v.handle);
+  at = put_number(at, v.delivery_id);
+  at[0] = static_cast<std::byte>(code::vbin8);
+  at[1] = static_cast<std::byte>(v.delivery_tag.size());
+  at += 2;
+  if (v.delivery_tag.size() == 4) {
+    std::memcpy(at, v.delivery_tag.data(), 4);
+  } else if (!v.delivery_tag.empty()) {
+    std::memcpy(at, v.delivery_tag.data(), v.delivery_tag.size());
+  }
+  at = put_number(at + v.delivery_tag.size(), v.message_format);
+  if (v.settled) *at++ = static_cast<std::byte>(code::true_);
+  out[4] = static_cast<std::byte>(at - out - 5);
+  out[5] = static_cast<std::byte>(v.settled ? 5 : 4);
+  return static_cast<std::size_t>(at - out);
 }
 
 std::size_t encode_disposition(std::byte* out, const disposition_view& v) {

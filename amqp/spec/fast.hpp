@@ -66,6 +66,16 @@ std::uint64_t performative_code(std::span<const std::byte> body, std::size_t& bo
 [[nodiscard]] decoded<disposition_view> decode_disposition(std::span<const std::byte> body);
 [[nodiscard]] decoded<flow_view> decode_flow(std::span<const std::byte> body);
 
+/// What the first transfer of a delivery mostly is, all that a sender need say. [2.7.5]
+struct usual_transfer {
+  std::uint32_t handle = 0;
+  std::uint32_t delivery_id = 0;
+  std::span<const std::byte> delivery_tag = {};  // at most 32 octets
+  std::uint32_t message_format = 0;
+  bool settled = false;
+};
+inline constexpr std::size_t usual_transfer_octets_max = 6 + 5 + 5 + 2 + 32 + 5 + 1;
+
 /// Octets that suffice for the performative: descriptor and list head 12, and the other fields at
 /// their widest.
 constexpr std::size_t transfer_octets_max(std::size_t tag_octets, std::size_t state_octets) {
@@ -81,6 +91,7 @@ constexpr std::size_t flow_octets_max(std::size_t properties_octets) {
 /// Each writes the performative (for a transfer without the payload) to `out`, which has at least
 /// `..._octets_max` octets, and returns its length.
 std::size_t encode_transfer(std::byte* out, const transfer_view& v);
+std::size_t encode_transfer(std::byte* out, const usual_transfer& v);
 std::size_t encode_disposition(std::byte* out, const disposition_view& v);
 std::size_t encode_flow(std::byte* out, const flow_view& v);
 

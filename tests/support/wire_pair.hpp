@@ -44,6 +44,7 @@ struct recorded {
   bool resumed = false;
   std::uint32_t message_format = 0;
   std::uint32_t delivery_id = 0;
+  std::uint32_t count = 1;
   std::uint64_t token = 0;
   engine::session* on_session = nullptr;
   engine::link* on_link = nullptr;
@@ -90,6 +91,7 @@ inline recorded::recorded(const engine::event& e) : kind(e.kind) {
   }
   if (kind == transfer || kind == outcome || kind == settled) delivery_id = e.delivery_id;
   if (kind == outcome || kind == settled) token = e.token;
+  if (kind == outcome) count = e.count;
 }
 
 /// One side: an engine, what it told, and what is done about it.

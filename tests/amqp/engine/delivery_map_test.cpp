@@ -64,6 +64,7 @@ TEST_CASE("delivery_map: behaves as a plain map under random use") {
     std::uint32_t next = 0;
     std::size_t walked = 0;
     std::size_t grew = 0;
+    std::size_t in_runs = 0;
     for (int step = 0; step < 60'000; ++step) {
       const std::size_t what = dice.below(10);
       const bool growing = step / 5000 % 2 == 0;
@@ -91,6 +92,22 @@ TEST_CASE("delivery_map: behaves as a plain map under random use") {
         CHECK(ids_in(m, start + first, start + last) == want);
         walked += want.size();
         if (dice.one_in(3)) m.compact_if_sparse();
+      } else if (dice.one_in(5) && !model.empty()) {
+        auto at = model.begin();
+        std::advance(
+            at, static_cast<std::ptrdiff_t>(dice.below(std::min<std::size_t>(model.size(), 90))));
+        const std::uint32_t first = at->first;
+        const auto most = static_cast<std::uint32_t>(1 + dice.below(30));
+        const std::uint32_t n = m.run(start + first, start + first + most - 1,
+                                      [&](const entry& e, std::uint32_t place) {
+                                        return e.value == first + place;
+                                      });
+        REQUIRE(n <= most);
+        if (n == 0) continue;  // a straggler
+        for (std::uint32_t i = 0; i < n; ++i) REQUIRE(model.erase(first + i) == 1);
+        REQUIRE((n == most || !model.contains(first + n)));
+        m.erase_run(start + first, n);
+        in_runs += n;
       } else if (dice.one_in(500)) {
         m.erase_if([](std::uint32_t, const entry& e) { return e.value % 3 == 0; });
         std::erase_if(model, [](const auto& item) { return item.second % 3 == 0; });
@@ -105,6 +122,7 @@ TEST_CASE("delivery_map: behaves as a plain map under random use") {
     CHECK(all == want);
     CHECK(walked > 1000);
     CHECK(grew > 1000);
+    CHECK(in_runs > 500);
   }
 }
 

@@ -194,9 +194,42 @@ TEST_CASE("fast: transfers decode as the declaration has them, whole and damaged
     std::vector<std::byte> quick(transfer_octets_max(v.delivery_tag.size(), v.state.size()));
     quick.resize(encode_transfer(quick.data(), v));
     REQUIRE(to_hex(quick) == to_hex(generic.octets()));
-    const auto payload = hex("00 53 75 a0 01 78");
+    auto payload = hex("00 53 75 a0 01 78");
+    if (random.one_in(2)) payload.resize(100);  // enough for the path of usual transfers
     if (random.one_in(2)) generic.append(payload);
     compare_damaged(random, generic.octets(), t, compare_transfer);
+  }
+  MESSAGE(t.accepted, " accepted, ", t.refused, " refused");
+  CHECK(t.accepted > 2'000);
+  CHECK(t.refused > 2'000);
+}
+
+TEST_CASE("fast: usual transfers are written and read as all others") {
+  constexpr std::uint64_t seed = 20240704;
+  CAPTURE(seed);
+  test::random_source random(seed);
+  tally t;
+  for (int round = 0; round < 250; ++round) {
+    std::vector<std::byte> tag(random.below(33));
+    for (std::byte& octet : tag) octet = static_cast<std::byte>(random.below(256));
+    const usual_transfer usual{.handle = test::random_number<std::uint32_t>(random),
+                               .delivery_id = test::random_number<std::uint32_t>(random),
+                               .delivery_tag = tag,
+                               .message_format = test::random_number<std::uint32_t>(random),
+                               .settled = random.one_in(2)};
+    transfer_view view{.handle = usual.handle,
+                       .delivery_id = usual.delivery_id,
+                       .delivery_tag = tag,
+                       .has_tag = true,
+                       .message_format = usual.message_format};
+    if (usual.settled) view.settled = true;
+    std::vector<std::byte> octets(usual_transfer_octets_max);
+    octets.resize(encode_transfer(octets.data(), usual));
+    std::vector<std::byte> want(transfer_octets_max(tag.size(), 0));
+    want.resize(encode_transfer(want.data(), view));
+    REQUIRE(to_hex(octets) == to_hex(want));
+    octets.resize(octets.size() + 60 + random.below(60));
+    compare_damaged(random, octets, t, compare_transfer);
   }
   MESSAGE(t.accepted, " accepted, ", t.refused, " refused");
   CHECK(t.accepted > 2'000);
