@@ -12,8 +12,9 @@
 
 namespace whimbrel::storage {
 
-/// Octets that never change once a second thread can see them. Born with no owner: hold it
-/// through `blob_ptr`. Copies of the pointer may be released on any thread.
+/// Octets that never change once a second thread can see them. Born with no owner, unless its
+/// maker says otherwise: hold it through `blob_ptr`. Copies of the pointer may be released on any
+/// thread.
 class blob {
  public:
   blob(const blob&) = delete;
@@ -28,12 +29,17 @@ class blob {
     b->references_.fetch_add(1, std::memory_order_relaxed);
   }
   friend void intrusive_ptr_release(const blob* b) noexcept {
-    if (b->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) b->destroy_(b);
+    // The last owner needs no locked instruction: nobody else can become one.
+    if (b->is_unique() || b->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      b->destroy_(b);
+    }
   }
 
  protected:
   using destroy_function = void (*)(const blob*) noexcept;
-  explicit blob(destroy_function destroy) : destroy_(destroy) {}
+  /// `owners`: pointers that exist already, made without counting.
+  explicit blob(destroy_function destroy, std::uint32_t owners = 0)
+      : destroy_(destroy), references_(owners) {}
   ~blob() = default;
 
   const std::byte* data_ = nullptr;

@@ -36,7 +36,7 @@ class message final : public storage::blob {
 
  private:
   friend class message_builder;
-  message() : blob(&message::destroy) {}
+  message() : blob(&message::destroy, 1) {}
   static void destroy(const blob*) noexcept;
 
   amqp::message::layout sections_{};
