@@ -85,10 +85,22 @@ struct letter {
   [[nodiscard]] bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
 };
 
+/// What a deliver says besides the message.
+struct delivery {
+  sequence at = 0;
+  std::uint32_t failed = 0;     // failed deliveries so far
+  bool first_acquirer = false;
+  std::int64_t expires_ms = 0;  // 0: never
+};
+
 /// The link's side of the conversation: implemented by protocol links.
 class link_end {
  public:
   virtual ~link_end() = default;
+  /// The two that come once a message, when the other end is on this worker: as the letter, without
+  /// one. The message is the queue's, and may go with the first letter that this link sends.
+  virtual void on_delivery(queue_ref from, const delivery& d, const message_ptr& message);
+  virtual void on_verdict(std::uint32_t id, std::uint32_t count, outcome what);
   /// deliver, verdict, answer, drained, gate, detached. Must not destroy the link before returning.
   virtual void on_letter(letter&&) = 0;
 };

@@ -23,7 +23,8 @@ queue::~queue() {
 
 void queue::on_letter(letter&& l) {
   switch (l.kind) {
-    case letter_kind::put: return put(std::move(l));
+    case letter_kind::put:
+      return put(std::move(l.message), l.link, l.id, l.has(letter_flag::presettled));
     case letter_kind::grant: return grant(l);
     case letter_kind::settle: return settle(std::move(l));
     case letter_kind::subscribe: return subscribe(l);
@@ -43,11 +44,11 @@ void queue::on_letter(letter&& l) {
   }
 }
 
-void queue::put(letter&& l) {
+void queue::put(message_ptr message, link_ref from, std::uint32_t id, bool presettled) {
   ++counters_.in;
   const sequence at = ring_.end();
   stub& s = ring_.push_back();
-  s.body = std::move(l.message);
+  s.body = std::move(message);
   s.at = place::available;
   ++depth_;
   set_resident(s, true);
@@ -56,16 +57,16 @@ void queue::put(letter&& l) {
     s.expires_ms = home_.run_on().wall_ms() + *header.ttl;
     watch_expiry(at, s);
   }
-  const link_ref producer = l.has(letter_flag::presettled) ? link_ref{} : l.link;
+  const link_ref producer = presettled ? link_ref{} : from;
   if (header.durable && settings_.durable) {
     s.stored = true;
     storage::put change{{settings_.id, at}, s.body, {}, s.body->format(), 0, s.expires_ms};
-    s.in_batch = home_.commits().put(std::move(change), self_, producer, l.id);
+    s.in_batch = home_.commits().put(std::move(change), self_, producer, id);
     if (open_from_ == no_sequence) open_from_ = at;
   } else if (producer) {
-    home_.send_verdict(producer, l.id, outcome::accepted);
+    home_.send_verdict(producer, id, outcome::accepted);
   }
-  dispatch();
+  dispatch_new(at);
 }
 
 void queue::restore(const storage::recovered_entry& entry) {

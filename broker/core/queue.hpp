@@ -55,6 +55,9 @@ class queue {
   /// Every letter from links, and from the coordinators of joint changes.
   void on_letter(letter&& l);
 
+  /// A message arrives; `id` comes back in the verdict, which one that is pre-settled does not get.
+  void put(message_ptr message, link_ref producer, std::uint32_t id, bool presettled);
+
   /// A message found in the store at start, in ascending order.
   void restore(const storage::recovered_entry& entry);
 
@@ -64,6 +67,8 @@ class queue {
   void on_read(std::vector<storage::read_item> items, bool failed);
   void on_gate();                           // whether producers may be given credit has changed
   void drop_expired();
+  /// Nothing waits here: what was kept for more goes.
+  void release_spares() { ring_.release_spares(); }
   /// Every body that the store has and nobody holds leaves memory.
   void leave_memory();
   [[nodiscard]] bool begin_withdraw(sequence at);  // true: nobody has it, and nobody will
@@ -101,7 +106,6 @@ class queue {
   };
   using slot = std::uint32_t;
 
-  void put(letter&& l);
   void subscribe(const letter& l);
   void grant(const letter& l);
   void settle(letter&& l);
@@ -109,11 +113,13 @@ class queue {
 
   // queue_delivery.cpp: who gets what
   void dispatch();
+  void dispatch_new(sequence at);
   void dispatch_browsers();
   void browse(consumer& c);
   void finish_drains();
   [[nodiscard]] std::optional<sequence> next_available();
   [[nodiscard]] std::optional<slot> pick(sequence at, const stub& s);
+  void end_turn(std::size_t place);
   [[nodiscard]] bool is_excluded(sequence at, link_ref link) const;
   void take(sequence at, stub& s);
   void deliver(slot to, sequence at, stub& s);
@@ -131,8 +137,11 @@ class queue {
   void undo(sequence at);
 
   // queue_settle.cpp: what becomes of it
+  void accept(slot holder, sequence first, sequence last, bool& wrote);
+  void take_back(const letter& l, slot holder, bool& wrote);
   void settle_one(const letter& l, sequence at, stub& s, bool& wrote);
   void discard(sequence at, stub& s, bool& wrote);
+  void remove_from_store(sequence at, const stub& s, bool& wrote);
   void give_back(sequence at, stub& s);
   void apply_modified(const letter& l, sequence at, stub& s, bool& wrote);
   void erase(sequence at, stub& s);

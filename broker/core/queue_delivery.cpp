@@ -39,6 +39,21 @@ void queue::dispatch() {
   if (draining_ > 0) finish_drains();
 }
 
+/// As dispatch, after a message has come.
+void queue::dispatch_new(sequence at) {
+  const bool is_plain =
+      at == cursor_ && returned_.empty() && browsers_.empty() && draining_ == 0;
+  if (!is_plain) return dispatch();
+  // Nothing waits before it: it goes to whoever is first in line, or waits.
+  if (ready_.empty()) return;
+  stub& s = *ring_.find(at);
+  if (s.expires_ms != 0 || s.at != place::available) return dispatch();
+  const auto to = pick(at, s);
+  if (!to) return;
+  cursor_ = at + 1;
+  deliver(*to, at, s);
+}
+
 std::optional<sequence> queue::next_available() {
   while (!returned_.empty()) {
     const sequence at = returned_.front();
@@ -73,10 +88,11 @@ void queue::take(sequence at, stub& s) {
   }
 }
 
-/// The next consumer in turn that may have this message. Leaves the others where they stand.
+/// The next consumer in turn that may have this message; its turn is over then. Leaves the others
+/// where they stand.
 std::optional<queue::slot> queue::pick(sequence at, const stub& s) {
   for (std::size_t i = 0; i < ready_.size();) {
-    const slot candidate = ready_[i];
+    const slot candidate = i == 0 ? ready_.front() : ready_[i];
     consumer& c = consumers_[candidate];
     if (c.credit() == 0) {
       c.ready = false;
@@ -87,11 +103,21 @@ std::optional<queue::slot> queue::pick(sequence at, const stub& s) {
       ++i;
       continue;
     }
-    ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(i));
-    c.ready = false;
+    end_turn(i);
     return candidate;
   }
   return std::nullopt;
+}
+
+/// The consumer at `place` gets a message: it goes to the end of the line, or out of it when that
+/// was its last credit.
+void queue::end_turn(std::size_t place) {
+  const slot s = place == 0 ? ready_.front() : ready_[place];
+  consumer& c = consumers_[s];
+  c.ready = c.credit() > 1;
+  if (c.ready && ready_.size() == 1) return;
+  ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(place));
+  if (c.ready) ready_.push_back(s);
 }
 
 bool queue::is_excluded(sequence at, link_ref link) const {
@@ -108,23 +134,13 @@ void queue::deliver(slot to, sequence at, stub& s) {
   s.acquired = true;
   ++c.held;
   ++c.delivered;
-  make_ready(to);
   // Sending may come back here with a settlement: nothing below may rely on `s` or `c`.
   send_delivery(c, at, s, first);
 }
 
 void queue::send_delivery(const consumer& c, sequence at, const stub& s, bool first_acquirer) {
   ++counters_.out;
-  letter l;
-  l.kind = letter_kind::deliver;
-  l.flags = first_acquirer ? letter_flag::first_acquirer : std::uint8_t{0};
-  l.count = s.failed;
-  l.link = c.link;
-  l.queue = self_;
-  l.first = at;
-  l.message = s.body;
-  l.expires_ms = s.expires_ms;
-  home_.send(std::move(l));
+  home_.send_delivery(c.link, self_, {at, s.failed, first_acquirer, s.expires_ms}, s.body);
 }
 
 void queue::make_ready(slot s) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <utility>
 
+#include "amqp/base/assert.hpp"
 #include "broker/core/queue.hpp"
 #include "broker/core/shard.hpp"
 
@@ -14,11 +15,10 @@ void queue::settle(letter&& l) {
   const auto found = by_link_.find(l.link);
   if (found != by_link_.end()) {
     const slot holder = found->second;
-    for (sequence at = l.first; at <= l.last; ++at) {
-      stub* s = ring_.find(at);
-      if (s == nullptr || s->at != place::held || s->holder != holder) continue;
-      --consumers_[holder].held;
-      settle_one(l, at, *s, wrote);
+    if (l.outcome == outcome::accepted) {
+      accept(holder, l.first, l.last, wrote);
+    } else {
+      take_back(l, holder, wrote);
     }
     consumer& c = consumers_[holder];
     if (c.closing && c.held == 0) forget(c, holder);
@@ -33,12 +33,47 @@ void queue::settle(letter&& l) {
   else if (draining_ > 0) finish_drains();
 }
 
+/// Those of [first, last] that `holder` has go for good. What is told and counted once a message is
+/// told and counted once a range.
+void queue::accept(slot holder, sequence first, sequence last, bool& wrote) {
+  std::uint32_t gone = 0;
+  std::uint32_t left_memory = 0;
+  std::int64_t octets = 0;
+  for (sequence at = first; at <= last; ++at) {
+    stub* s = ring_.find(at);
+    if (s == nullptr || s->at != place::held || s->holder != holder) continue;
+    ++gone;
+    s->at = place::available;  // nobody's any more, whoever looks from inside a letter
+    if (s->stored) remove_from_store(at, *s, wrote);
+    if (s->excluded) excluded_.erase(at);
+    if (s->formatted) formats_.erase(at);
+    if (s->counted) {
+      ++left_memory;
+      octets += static_cast<std::int64_t>(s->body->footprint());
+    }
+    ring_.clear(at);
+  }
+  ring_.trim();
+  consumers_[holder].held -= gone;
+  counters_.accepted += gone;
+  depth_ -= gone;
+  resident_ -= left_memory;
+  if (octets != 0) home_.add_resident(-octets);
+}
+
+void queue::take_back(const letter& l, slot holder, bool& wrote) {
+  for (sequence at = l.first; at <= l.last; ++at) {
+    stub* s = ring_.find(at);
+    if (s == nullptr || s->at != place::held || s->holder != holder) continue;
+    --consumers_[holder].held;
+    settle_one(l, at, *s, wrote);
+  }
+}
+
 void queue::settle_one(const letter& l, sequence at, stub& s, bool& wrote) {
   s.at = place::available;
   switch (l.outcome) {
-    case outcome::accepted:
-      ++counters_.accepted;
-      return discard(at, s, wrote);
+    case outcome::accepted: AMQP_ASSERT(!"accept has seen to it"); return;
     case outcome::rejected:
       ++counters_.rejected;
       return discard(at, s, wrote);
@@ -49,15 +84,17 @@ void queue::settle_one(const letter& l, sequence at, stub& s, bool& wrote) {
 
 /// The message goes for good, from the store too.
 void queue::discard(sequence at, stub& s, bool& wrote) {
-  if (s.stored) {
-    if (is_in_open_batch(at, s)) {
-      home_.commits().cancel(s.in_batch);
-    } else {
-      home_.commits().settle(settings_.id, at, at);
-      wrote = true;
-    }
-  }
+  if (s.stored) remove_from_store(at, s, wrote);
   erase(at, s);
+}
+
+void queue::remove_from_store(sequence at, const stub& s, bool& wrote) {
+  if (is_in_open_batch(at, s)) {
+    home_.commits().cancel(s.in_batch);
+  } else {
+    home_.commits().settle(settings_.id, at, at);
+    wrote = true;
+  }
 }
 
 void queue::apply_modified(const letter& l, sequence at, stub& s, bool& wrote) {

@@ -10,6 +10,7 @@
 #include "amqp/spec/conditions.hpp"
 #include "broker/core/joint.hpp"
 #include "broker/core/router.hpp"
+#include "broker/core/slab.hpp"
 
 namespace whimbrel::broker::core {
 
@@ -80,7 +81,58 @@ bool shard::merge(letter& before, const letter& l) {
   return true;
 }
 
+void shard::send_put(queue_ref to, link_ref from, std::uint32_t id, bool presettled,
+                     message_ptr message) {
+  const auto write = [&](letter& l) {
+    l.kind = letter_kind::put;
+    l.flags = presettled ? letter_flag::presettled : std::uint8_t{0};
+    l.id = id;
+    l.link = from;
+    l.queue = to;
+    l.message = std::move(message);
+  };
+  if (to.worker != options_.self) {
+    return write(outboxes_[static_cast<std::size_t>(to.worker)].emplace_back());
+  }
+  if (queue* q = find(to)) return q->put(std::move(message), from, id, presettled);
+  letter l;
+  write(l);
+  refuse(std::move(l));
+}
+
+void shard::send_delivery(link_ref to, queue_ref from, const delivery& d,
+                          const message_ptr& message) {
+  if (to.worker == options_.self) {
+    link_end* const end = find_link(to);
+    if (end == nullptr) return send_back(from, to, d.at);
+    ++counters_.delivered;
+    return end->on_delivery(from, d, message);
+  }
+  letter& l = outboxes_[static_cast<std::size_t>(to.worker)].emplace_back();
+  l.kind = letter_kind::deliver;
+  l.flags = d.first_acquirer ? letter_flag::first_acquirer : std::uint8_t{0};
+  l.count = d.failed;
+  l.link = to;
+  l.queue = from;
+  l.first = d.at;
+  l.message = message;
+  l.expires_ms = d.expires_ms;
+}
+
 void shard::send_verdict(link_ref producer, std::uint32_t id, outcome what) {
+  if (producer.worker == options_.self) {
+    if (link_end* end = find_link(producer)) end->on_verdict(id, 1, what);
+    return;
+  }
+  auto& outbox = outboxes_[static_cast<std::size_t>(producer.worker)];
+  if (!outbox.empty()) {  // mostly the next after the one before
+    letter& before = outbox.back();
+    if (before.kind == letter_kind::verdict && before.link == producer && before.outcome == what &&
+        before.id + static_cast<std::uint32_t>(before.last) + 1 == id && !before.detail) {
+      ++before.last;
+      return;
+    }
+  }
   letter l;
   l.kind = letter_kind::verdict;
   l.outcome = what;
@@ -132,7 +184,7 @@ void shard::to_link(letter&& l) {
     counters_.delivered += l.kind == letter_kind::deliver ? 1 : 0;
     return end->on_letter(std::move(l));
   }
-  send_back(std::move(l));
+  if (l.kind == letter_kind::deliver) send_back(l.queue, l.link, l.first);
 }
 
 /// Answers for a queue that has gone, so that nobody waits for ever.
@@ -177,14 +229,13 @@ void shard::refuse(letter&& l) {
 }
 
 /// Each `deliver` is answered exactly once, also when its link has gone.
-void shard::send_back(letter&& l) {
-  if (l.kind != letter_kind::deliver) return;
+void shard::send_back(queue_ref from, link_ref to, sequence at) {
   letter answer;
   answer.kind = letter_kind::settle;
   answer.outcome = outcome::released;
-  answer.link = l.link;
-  answer.queue = l.queue;
-  answer.first = answer.last = l.first;
+  answer.link = to;
+  answer.queue = from;
+  answer.first = answer.last = at;
   send(std::move(answer));
 }
 
@@ -328,8 +379,10 @@ void shard::update_gate() {
 }
 
 void shard::tick() {
+  slab::tidy();
   each_queue([this](queue& q) {
     if (q.has_expiring()) q.drop_expired();
+    if (q.depth() == 0) q.release_spares();
     if (memory_is_short()) q.leave_memory();
   });
 }

@@ -78,6 +78,10 @@ class shard {
   // --- letters ---
   /// To wherever it belongs: a direct call when that is here.
   void send(letter&& l);
+  /// These make no letter when both ends are here.
+  void send_put(queue_ref to, link_ref from, std::uint32_t id, bool presettled,
+                message_ptr message);
+  void send_delivery(link_ref to, queue_ref from, const delivery& d, const message_ptr& message);
   void send_verdict(link_ref producer, std::uint32_t id, outcome what);
   void send_answer(link_ref consumer, std::uint32_t id, std::uint32_t count, outcome what);
   /// Tells a producer whether it may be given credit now.
@@ -130,7 +134,7 @@ class shard {
   [[nodiscard]] bool gate_is_open() const { return gate_open_; }
   [[nodiscard]] storage::pressure store_pressure() const { return pressure_; }
 
-  /// Once a second: expiry, and bodies out of memory where it is short.
+  /// Once a second: expiry, bodies out of memory where it is short, blocks back where they belong.
   void tick();
   void report_unreadable(const std::string& queue_name, sequence at);
   [[nodiscard]] const shard_counters& counters() const { return counters_; }
@@ -148,7 +152,7 @@ class shard {
   void to_queue(letter&& l);
   void to_link(letter&& l);
   void refuse(letter&& l);      // its queue has gone
-  void send_back(letter&& l);   // its link has gone
+  void send_back(queue_ref from, link_ref to, sequence at);  // its link has gone
   [[nodiscard]] static bool merge(letter& before, const letter& l);
   void update_gate();
   void start_stall_timer();

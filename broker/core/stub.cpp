@@ -15,26 +15,23 @@ stub_ring::sequence stub_ring::next_present(sequence at) const {
   return std::min(at, end_);
 }
 
-stub& stub_ring::push_back() {
+stub& stub_ring::push_back_slowly() {
   if (chunks_.empty()) front_ = end_ / chunk_stubs;
   while (end_ / chunk_stubs - front_ >= chunks_.size()) chunks_.emplace_back();
   chunk& c = chunk_of(end_);
-  if (!c.stubs) c.stubs = spare_ ? std::move(spare_) : std::make_unique<stub_array>();
+  if (!c.stubs && spares_.empty()) c.stubs = std::make_unique<stub_array>();
+  if (!c.stubs) {
+    c.stubs = std::move(spares_.back());
+    spares_.pop_back();
+  }
   ++c.live;
   return (*c.stubs)[end_++ % chunk_stubs];
 }
 
-void stub_ring::erase(sequence at) {
-  chunk& c = chunk_of(at);
-  AMQP_ASSERT(c.stubs != nullptr);
-  AMQP_ASSERT(c.live > 0);
-  (*c.stubs)[at % chunk_stubs] = stub{};
-  const bool filling = at / chunk_stubs == end_ / chunk_stubs;  // more will be pushed into it
-  if (--c.live == 0 && !filling) {
-    spare_ = std::move(c.stubs);
-    c.stubs = nullptr;
-  }
-  if (at == first_) drop_front();
+void stub_ring::keep_spare(chunk& c) {
+  constexpr std::size_t spares_max = 4;  // as much as a usual credit makes come and go
+  if (c.stubs && spares_.size() < spares_max) spares_.push_back(std::move(c.stubs));
+  c.stubs = nullptr;
 }
 
 /// Moves first_ to the oldest stub that is not gone.
@@ -45,13 +42,13 @@ void stub_ring::drop_front() {
     first_ = c.stubs && c.live > 0 ? first_ + 1
                                    : std::min(end_, (first_ / chunk_stubs + 1) * chunk_stubs);
     if (first_ / chunk_stubs != front_ && (first_ < end_ || chunks_.size() > 1)) {
-      if (chunks_.front().stubs) spare_ = std::move(chunks_.front().stubs);
+      keep_spare(chunks_.front());
       chunks_.pop_front();
       ++front_;
     }
   }
   if (chunks_.size() == 1 && front_ != end_ / chunk_stubs) {  // empty, and the next goes elsewhere
-    if (chunks_.front().stubs) spare_ = std::move(chunks_.front().stubs);
+    keep_spare(chunks_.front());
     chunks_.clear();
   }
 }

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "amqp/base/assert.hpp"
 #include "broker/core/message.hpp"
@@ -65,9 +67,35 @@ class stub_ring {
   [[nodiscard]] sequence next_present(sequence at) const;
 
   /// The stub of sequence end(), which then is one further.
-  stub& push_back();
+  stub& push_back() {
+    if (!chunks_.empty()) [[likely]] {
+      chunk& c = chunks_.back();
+      if (end_ / chunk_stubs - front_ + 1 == chunks_.size() && c.stubs) [[likely]] {
+        ++c.live;
+        return (*c.stubs)[end_++ % chunk_stubs];
+      }
+    }
+    return push_back_slowly();
+  }
   /// The stub is gone for good: clears it and gives back what can be given back.
-  void erase(sequence at);
+  void erase(sequence at) {
+    clear(at);
+    if (at == first_) drop_front();
+  }
+  /// The same for one of several, before one `trim`: until then first() may be gone.
+  void clear(sequence at) {
+    chunk& c = chunk_of(at);
+    AMQP_ASSERT(c.stubs != nullptr);
+    AMQP_ASSERT(c.live > 0);
+    (*c.stubs)[at % chunk_stubs] = stub{};
+    const bool filling = at / chunk_stubs == end_ / chunk_stubs;  // more will be pushed into it
+    if (--c.live == 0 && !filling) keep_spare(c);
+  }
+  /// Nothing is kept for what may come.
+  void release_spares() { spares_.clear(); }
+  void trim() {
+    if (first_ < end_) drop_front();
+  }
   /// Continues at `at`, which must not lie behind; what is skipped is gone.
   void skip_to(sequence at);
 
@@ -82,11 +110,13 @@ class stub_ring {
   chunk& chunk_of(sequence at) {
     return chunks_[static_cast<std::size_t>(at / chunk_stubs - front_)];
   }
+  stub& push_back_slowly();
   void drop_front();
+  void keep_spare(chunk& c);
 
   std::deque<chunk> chunks_;     // [first_ / chunk_stubs, end_ / chunk_stubs], some without stubs
   std::uint64_t front_ = 0;      // number of the chunk at the front: sequence / chunk_stubs
-  std::unique_ptr<stub_array> spare_;  // one chunk kept: a queue near empty would else churn
+  std::vector<std::unique_ptr<stub_array>> spares_;  // a few: a queue near empty would else churn
   sequence first_ = 1;
   sequence end_ = 1;
 };

@@ -201,6 +201,7 @@ void server::accept(boost::asio::ip::tcp::socket socket, worker& to,
 amqp::engine::options server::options_for(const config::listener& through,
                                           const std::string& peer) {
   amqp::engine::options o;
+  o.outcome_runs = true;
   const bool anonymous = through.anonymous.value_or(false);
   o.sasl = anonymous ? amqp::engine::sasl_policy::optional : amqp::engine::sasl_policy::required;
   o.mechanisms.clear();

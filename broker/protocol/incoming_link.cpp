@@ -115,14 +115,7 @@ void incoming_link::admit(const amqp::engine::event& e) {
 
 void incoming_link::put(core::queue_ref to, core::message_ptr message, std::uint32_t id,
                         bool presettled) {
-  core::letter l;
-  l.kind = core::letter_kind::put;
-  l.flags = presettled ? core::letter_flag::presettled : std::uint8_t{0};
-  l.id = id;
-  l.link = self_;
-  l.queue = to;
-  l.message = std::move(message);
-  home().send(std::move(l));
+  home().send_put(to, self_, id, presettled, std::move(message));
 }
 
 /// The anonymous terminus: the message says where it goes.
@@ -172,7 +165,12 @@ void incoming_link::reject(std::uint32_t delivery_id, bool presettled, std::stri
 void incoming_link::on_letter(core::letter&& l) {
   if (ending_) return;
   switch (l.kind) {
-    case core::letter_kind::verdict: on_verdict(l); break;
+    case core::letter_kind::verdict:
+      if (l.outcome != core::outcome::accepted) {
+        on_refusal(l);
+        break;
+      }
+      return on_verdict(l.id, static_cast<std::uint32_t>(l.last) + 1, l.outcome);
     case core::letter_kind::gate:
       gate_open_ = l.has(core::letter_flag::open);
       // What was granted stays granted; the gate only stops more. [2.6.7]
@@ -184,17 +182,20 @@ void incoming_link::on_letter(core::letter&& l) {
   owner_.want_flush();
 }
 
-void incoming_link::on_verdict(const core::letter& l) {
-  const auto last = l.id + static_cast<std::uint32_t>(l.last);
-  if (l.outcome == core::outcome::accepted) {
-    wire_in_.settle_range(l.id, last, fast::accepted_octets);
-  } else {
-    with_.counted.refused += l.last + 1;
-    if (l.detail && l.detail->condition == conditions::resource_deleted) known_.clear();
-    const auto state = l.detail ? rejected_octets(l.detail->condition, l.detail->description)
-                                : amqp::codec::raw(plain_octets(l.outcome));
-    wire_in_.settle_range(l.id, last, state.octets());
-  }
+void incoming_link::on_verdict(std::uint32_t id, std::uint32_t count, core::outcome what) {
+  if (ending_) return;
+  if (what != core::outcome::accepted) with_.counted.refused += count;
+  wire_in_.settle_range(id, id + (count - 1), plain_octets(what));
+  if (wire_in_.credit() <= credit_target_ / 2) top_up();
+  owner_.want_flush();
+}
+
+void incoming_link::on_refusal(const core::letter& l) {
+  with_.counted.refused += l.last + 1;
+  if (l.detail && l.detail->condition == conditions::resource_deleted) known_.clear();
+  const auto state = l.detail ? rejected_octets(l.detail->condition, l.detail->description)
+                              : amqp::codec::raw(plain_octets(l.outcome));
+  wire_in_.settle_range(l.id, l.id + static_cast<std::uint32_t>(l.last), state.octets());
   if (wire_in_.credit() <= credit_target_ / 2) top_up();
 }
 

@@ -25,6 +25,7 @@ class incoming_link final : public link_base {
   void on_transfer(const amqp::engine::event& e);
 
   void on_letter(core::letter&& l) override;
+  void on_verdict(std::uint32_t id, std::uint32_t count, core::outcome what) override;
   void on_resolved(const core::node_reply& reply) override;
   void on_gone(departure why) override;
 
@@ -44,7 +45,7 @@ class incoming_link final : public link_base {
   void reject(std::uint32_t delivery_id, bool presettled, std::string_view condition,
               std::string description);
   void answer_attach();
-  void on_verdict(const core::letter& l);
+  void on_refusal(const core::letter& l);
   void top_up();
 
   amqp::engine::receiver& wire_in_;

@@ -115,7 +115,10 @@ void outgoing_link::finish_drain_if_done() {
 
 void outgoing_link::on_letter(core::letter&& l) {
   switch (l.kind) {
-    case core::letter_kind::deliver: return on_deliver(std::move(l));
+    case core::letter_kind::deliver:
+      return on_delivery(l.queue,
+                         {l.first, l.count, l.has(core::letter_flag::first_acquirer), l.expires_ms},
+                         l.message);
     case core::letter_kind::answer: on_answer(l); break;
     case core::letter_kind::drained:
       if (!drain_asked_ || ending_) return;
@@ -141,18 +144,17 @@ void outgoing_link::on_letter(core::letter&& l) {
   owner_.want_flush();
 }
 
-void outgoing_link::on_deliver(core::letter&& l) {
-  delivery d{std::move(l.message), l.first, l.count,
-             l.has(core::letter_flag::first_acquirer), l.expires_ms};
+void outgoing_link::on_delivery(core::queue_ref, const core::delivery& d,
+                                const core::message_ptr& message) {
   ++received_;
   if (ending_) {
     if (!browsing_) send_settle({d.at, d.at, 0}, {outcome::released}, false);
     return;
   }
   if (pending_.empty() && !partial_ && wire_out_.can_send()) {
-    send(std::move(d));
+    send(message, d);
   } else {
-    pending_.push_back(std::move(d));
+    pending_.push_back({message, d});
   }
   // Not from here: the queue is in the middle of giving out.
   if (!ask_soon_ && has_few_left() && limit() != asked_for_) {
@@ -164,17 +166,18 @@ void outgoing_link::on_deliver(core::letter&& l) {
 
 void outgoing_link::send_pending() {
   while (!pending_.empty() && !partial_ && wire_out_.can_send()) {
-    delivery d = std::move(pending_.front());
+    const kept next = std::move(pending_.front());
     pending_.pop_front();
-    send(std::move(d));
+    send(next.message, next.what);
   }
   finish_drain_if_done();
 }
 
 /// The header is written anew for each delivery: what remains of the time to live, who had it
 /// before, how often it failed. [3.2.1]
-std::span<const std::byte> outgoing_link::write_head(const delivery& d) {
-  amqp::message::header_view h = d.message->header();
+std::span<const std::byte> outgoing_link::write_head(const core::message& m,
+                                                     const core::delivery& d) {
+  amqp::message::header_view h = m.header();
   h.first_acquirer = d.first_acquirer;
   h.delivery_count = d.failed;
   if (d.expires_ms != 0) {
@@ -189,24 +192,24 @@ std::span<const std::byte> outgoing_link::write_head(const delivery& d) {
   return with_.head.octets();
 }
 
-void outgoing_link::send(delivery&& d) {
-  const auto head = write_head(d);
+void outgoing_link::send(const core::message_ptr& message, const core::delivery& d) {
+  const auto head = write_head(*message, d);
   const std::uint32_t tag = next_tag_++;
   engine::outgoing o;
   o.tag = std::as_bytes(std::span(&tag, 1));
-  o.message_format = d.message->format();
+  o.message_format = message->format();
   o.settled = presettled_;
   o.token = d.at;
-  const auto done = wire_out_.send(o, head, d.message->relayed());
+  const auto done = wire_out_.send(o, head, message->relayed());
   ++with_.counted.messages_out;
   if (done.complete) return on_sent(d.at);
   partial_head_.assign(head.begin(), head.end());
-  partial_ = std::move(d);
+  partial_ = kept{message, d};
 }
 
 void outgoing_link::go_on() {
   if (!wire_out_.resume(partial_head_, partial_->message->relayed()).complete) return;
-  const core::sequence at = partial_->at;
+  const core::sequence at = partial_->what.at;
   partial_.reset();
   on_sent(at);
 }
@@ -242,27 +245,28 @@ void outgoing_link::on_outcome(const engine::event& e) {
   if (!how && !e.is_settled) return;  // no outcome yet: received, or something unknown
   if (!how) how = default_outcome_.value_or(stated_outcome{outcome::released});
   if (browsing_) {
-    if (!e.is_settled) wire_out_.settle(e.delivery_id, e.state);
+    if (!e.is_settled) {
+      wire_out_.settle_range(e.delivery_id, e.delivery_id + (e.count - 1), e.state);
+    }
     return;
   }
-  settle(e.token, e.delivery_id, *how, !e.is_settled);
+  settle({e.token, e.token + (e.count - 1), e.delivery_id}, *how, !e.is_settled);
 }
 
-void outgoing_link::settle(core::sequence at, std::uint32_t id, const stated_outcome& how,
-                           bool answer) {
+void outgoing_link::settle(const range& what, const stated_outcome& how, bool answer) {
   if (how.what == outcome::accepted) {
-    if (gathered_ && gathered_answer_ == answer && gathered_->last + 1 == at &&
-        gathered_->id + static_cast<std::uint32_t>(at - gathered_->first) == id) {
-      gathered_->last = at;
+    if (gathered_ && gathered_answer_ == answer && gathered_->last + 1 == what.first &&
+        gathered_->id + static_cast<std::uint32_t>(what.first - gathered_->first) == what.id) {
+      gathered_->last = what.last;
       return;
     }
     flush_settlements();
-    gathered_ = range{at, at, id};
+    gathered_ = what;
     gathered_answer_ = answer;
     return owner_.settle_soon(*this);
   }
   flush_settlements();
-  send_settle({at, at, id}, how, answer);
+  send_settle(what, how, answer);
 }
 
 void outgoing_link::flush_settlements() {
@@ -294,9 +298,7 @@ void outgoing_link::send_settle(const range& what, const stated_outcome& how, bo
 void outgoing_link::on_answer(const core::letter& l) {
   if (ending_) return;
   const auto state = plain_octets(l.outcome);
-  for (std::uint64_t i = 0; i <= l.last; ++i) {
-    wire_out_.settle(l.id + static_cast<std::uint32_t>(i), state);
-  }
+  wire_out_.settle_range(l.id, l.id + static_cast<std::uint32_t>(l.last), state);
 }
 
 // --- the end ---------------------------------------------------------------------------------
@@ -330,9 +332,12 @@ void outgoing_link::give_back_all() {
       },
       &state);
   if (partial_ && presettled_) {
-    send_settle({partial_->at, partial_->at, 0}, {outcome::released}, false);
+    const core::sequence at = partial_->what.at;
+    send_settle({at, at, 0}, {outcome::released}, false);
   }
-  for (const delivery& d : pending_) send_settle({d.at, d.at, 0}, {outcome::released}, false);
+  for (const kept& k : pending_) {
+    send_settle({k.what.at, k.what.at, 0}, {outcome::released}, false);
+  }
   pending_.clear();
 }
 

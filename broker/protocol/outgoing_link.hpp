@@ -39,16 +39,15 @@ class outgoing_link final : public link_base {
   void on_written();
 
   void on_letter(core::letter&& l) override;
+  void on_delivery(core::queue_ref from, const core::delivery& d,
+                   const core::message_ptr& message) override;
   void on_resolved(const core::node_reply& reply) override;
   void on_gone(departure why) override;
 
  private:
-  struct delivery {
+  struct kept {  // a delivery that waits
     core::message_ptr message;
-    core::sequence at = 0;
-    std::uint32_t failed = 0;
-    bool first_acquirer = false;
-    std::int64_t expires_ms = 0;
+    core::delivery what;
   };
   struct range {  // sequences, and the delivery-ids that go with them
     core::sequence first = 0;
@@ -56,17 +55,17 @@ class outgoing_link final : public link_base {
     std::uint32_t id = 0;
   };
 
-  void on_deliver(core::letter&& l);
   void send_pending();
-  void send(delivery&& d);
-  [[nodiscard]] std::span<const std::byte> write_head(const delivery& d);
+  void send(const core::message_ptr& message, const core::delivery& d);
+  [[nodiscard]] std::span<const std::byte> write_head(const core::message& m,
+                                                      const core::delivery& d);
   void on_sent(core::sequence at);
   void go_on();
   [[nodiscard]] std::uint32_t limit() const;
   [[nodiscard]] bool has_few_left() const;
   void ask();
   void settle_written();
-  void settle(core::sequence at, std::uint32_t id, const stated_outcome& how, bool answer);
+  void settle(const range& what, const stated_outcome& how, bool answer);
   void send_settle(const range& what, const stated_outcome& how, bool answer);
   void on_answer(const core::letter& l);
   void finish_drain_if_done();
@@ -77,8 +76,8 @@ class outgoing_link final : public link_base {
   bool browsing_ = false;
   bool presettled_ = false;
   std::optional<stated_outcome> default_outcome_;
-  std::deque<delivery> pending_;
-  std::optional<delivery> partial_;   // begun, and stopped by window or output room
+  std::deque<kept> pending_;
+  std::optional<kept> partial_;       // begun, and stopped by window or output room
   std::vector<std::byte> partial_head_;
   std::uint32_t received_ = 0;        // wraps, like the counts below
   std::uint32_t asked_for_ = 0;

@@ -24,7 +24,8 @@ SYSCALLS = [
 # Ours, by file and function. The innermost frame that matches decides, within it the order here.
 RULES = [
     ("allocation", r"^\S* (malloc|free|cfree|calloc|realloc|_int_|operator (new|delete)|"
-                   r"__libc_(malloc|calloc|realloc)|unlink_chunk|sysmalloc|systrim|tcache_)"),
+                   r"__libc_(malloc|calloc|realloc)|unlink_chunk|sysmalloc|systrim|tcache_)|"
+                   r"^broker/core/slab"),
     ("store: sqlite", r"sqlite3\.c|sqlite3[A-Z_]|libsqlite3"),
     ("message", r"^broker/core/message|^amqp/message/|^storage/blob"),
     ("store: writer", r"^storage/"),
@@ -34,7 +35,7 @@ RULES = [
                     r"(on_transfer|admit|put)\b"),
     ("disposition in", r"^broker/protocol/outgoing_link\S* .*(on_outcome|::settle$)|"
                        r"^amqp/engine/\S* .*(on_disposition|next_of_walk|report_outcome)"),
-    ("disposition out", r"^broker/protocol/incoming_link\S* .*on_verdict|"
+    ("disposition out", r"^broker/protocol/incoming_link\S* .*on_(verdict|refusal)|"
                         r"^broker/protocol/outgoing_link\S* .*(send_settle|answer)|"
                         r"^amqp/engine/\S* .*(settle|tell|write_disposition)"),
     ("transfer out", r"^broker/protocol/outgoing_link|^amqp/engine/sender"),
