@@ -11,23 +11,17 @@
 #include "amqp/base/assert.hpp"
 #include "broker/core/slab.hpp"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WHIMBREL_ADDRESS_SANITIZER 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define WHIMBREL_ADDRESS_SANITIZER 1
-#endif
-
 namespace whimbrel::broker::core {
 
 namespace {
 
 constexpr std::size_t object_octets = sizeof(message);
 
-#if defined(WHIMBREL_ADDRESS_SANITIZER)
-constexpr bool uses_slab = false;  // or it would not see who touches a message that has gone
+// The address sanitizer would not see who touches a message that has gone.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool uses_slab = false;
+#elif defined(__has_feature)
+constexpr bool uses_slab = !__has_feature(address_sanitizer);
 #else
 constexpr bool uses_slab = true;
 #endif

@@ -33,6 +33,26 @@ std::vector<std::uint32_t> ids_in(map& m, std::uint32_t first, std::uint32_t las
   }
 }
 
+/// From one of the oldest on. Returns how many went: none if that is a straggler.
+std::uint32_t erase_a_run(map& m, std::map<std::uint32_t, std::uint32_t>& model,
+                          std::uint32_t start, random_source& dice) {
+  auto at = model.begin();
+  std::advance(
+      at, static_cast<std::ptrdiff_t>(dice.below(std::min<std::size_t>(model.size(), 90))));
+  const std::uint32_t first = at->first;
+  const auto most = static_cast<std::uint32_t>(1 + dice.below(30));
+  const auto is_next = [&](const entry& e, std::uint32_t place) {
+    return e.value == first + place;
+  };
+  const std::uint32_t n = m.run(start + first, start + first + most - 1, is_next);
+  REQUIRE(n <= most);
+  if (n == 0) return 0;
+  for (std::uint32_t i = 0; i < n; ++i) REQUIRE(model.erase(first + i) == 1);
+  REQUIRE((n == most || !model.contains(first + n)));
+  m.erase_run(start + first, n);
+  return n;
+}
+
 }  // namespace
 
 TEST_CASE("delivery_map: finds what was added and not erased, across the wrap") {
@@ -93,21 +113,7 @@ TEST_CASE("delivery_map: behaves as a plain map under random use") {
         walked += want.size();
         if (dice.one_in(3)) m.compact_if_sparse();
       } else if (dice.one_in(5) && !model.empty()) {
-        auto at = model.begin();
-        std::advance(
-            at, static_cast<std::ptrdiff_t>(dice.below(std::min<std::size_t>(model.size(), 90))));
-        const std::uint32_t first = at->first;
-        const auto most = static_cast<std::uint32_t>(1 + dice.below(30));
-        const std::uint32_t n = m.run(start + first, start + first + most - 1,
-                                      [&](const entry& e, std::uint32_t place) {
-                                        return e.value == first + place;
-                                      });
-        REQUIRE(n <= most);
-        if (n == 0) continue;  // a straggler
-        for (std::uint32_t i = 0; i < n; ++i) REQUIRE(model.erase(first + i) == 1);
-        REQUIRE((n == most || !model.contains(first + n)));
-        m.erase_run(start + first, n);
-        in_runs += n;
+        in_runs += erase_a_run(m, model, start, dice);
       } else if (dice.one_in(500)) {
         m.erase_if([](std::uint32_t, const entry& e) { return e.value % 3 == 0; });
         std::erase_if(model, [](const auto& item) { return item.second % 3 == 0; });
