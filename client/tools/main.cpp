@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "broker/command.hpp"
+#include "conformance/command.hpp"
 #include "whimbrel/version.hpp"
 
 namespace {
@@ -21,6 +22,8 @@ constexpr std::array verbs = {
     verb{"broker", "run the broker", whimbrel::broker::run_broker},
     verb{"hash-password", "make the password records of a [[user]]",
          whimbrel::broker::run_hash_password},
+    verb{"conformance", "check an AMQP 1.0 broker against the standard",
+         whimbrel::conformance::run_conformance},
 };
 
 constexpr int usage_error = 2;
