@@ -2,8 +2,8 @@
 // No producer hears `accepted` for a durable message before the sync that covers it returned. The
 // whole broker runs in this process on a recording SQLite VFS, real clients talk to it, and each
 // `accepted` is compared, as it arrives, with what had been synced by then. The one exception is a
-// message that a consumer had already settled: responsibility had passed on. The same holds when the
-// disk is full, or takes no sync.
+// message that a consumer had already settled: responsibility had passed on. The same holds
+// when the disk is full, or takes no sync.
 #include <doctest/doctest.h>
 #include <proton/disposition.h>
 #include <proton/terminus.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The first command of the README on a machine that has nothing: a chroot with Debian's minimal base.
-# How long until the broker listens, and do the clients' shipped examples work against it?
+# The first command of the README on a machine that has nothing: a chroot with Debian's minimal
+# base. How long until the broker listens, and do the clients' shipped examples work against it?
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=broker/packages.sh
