@@ -13,6 +13,7 @@
 #include "amqp/codec/value.hpp"
 #include "broker/core/ids.hpp"
 #include "broker/core/message.hpp"
+#include "broker/core/predicate.hpp"
 
 namespace whimbrel::broker::core {
 
@@ -66,6 +67,7 @@ struct letter_detail {
   std::string description = {};
   std::optional<amqp::codec::map> annotations = {};  // settle: modified's message-annotations
   std::function<void(shard&)> run = {};         // task
+  std::unique_ptr<const predicate> wants = {};  // subscribe: what it selects; null: everything
 };
 
 struct letter {

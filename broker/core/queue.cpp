@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "amqp/base/assert.hpp"
+#include "broker/core/selection.hpp"
 #include "broker/core/shard.hpp"
 
 namespace whimbrel::broker::core {
@@ -87,7 +88,7 @@ void queue::restore(const storage::recovered_entry& entry) {
   if (depth_ == 1) cursor_ = entry.key.at;
 }
 
-void queue::subscribe(const letter& l) {
+void queue::subscribe(letter& l) {
   slot s = 0;
   if (free_consumers_.empty()) {
     s = static_cast<slot>(consumers_.size());
@@ -102,7 +103,9 @@ void queue::subscribe(const letter& l) {
   c.browsing = l.has(letter_flag::copy);
   c.cursor = ring_.first();
   by_link_[l.link] = s;
+  if (l.detail) c.wants = std::move(l.detail->wants);
   if (c.browsing) browsers_.push_back(s);
+  if (is_selecting(c)) select(s);
   unpark();
 }
 
@@ -130,6 +133,7 @@ void queue::unsubscribe(link_ref link) {
   c.closing = true;
   c.limit = c.delivered;
   if (c.browsing) std::erase(browsers_, s);
+  if (is_selecting(c)) stop_selecting(s);
   if (c.held == 0) forget(c, s);
   if (!parked_.empty()) {
     unpark();
@@ -276,9 +280,12 @@ void queue::check_invariants() const {
     const consumer& c = consumers_[i];
     AMQP_ASSERT(held[i] == c.held);
     draining += c.draining ? 1 : 0;
-    const auto stands = std::count(ready_.begin(), ready_.end(), static_cast<slot>(i));
+    const bool selects = is_selecting(c) && !c.closing;
+    const auto& line = selects ? selection_->ready : ready_;
+    const auto stands = std::count(line.begin(), line.end(), static_cast<slot>(i));
     AMQP_ASSERT(stands == (c.ready ? 1 : 0));
-    if (c.used && !c.browsing && !c.closing && c.credit() > 0) AMQP_ASSERT(c.ready);
+    if (selects) AMQP_ASSERT(std::count(ready_.begin(), ready_.end(), static_cast<slot>(i)) == 0);
+    if (c.used && !c.browsing && !c.closing && !selects && c.credit() > 0) AMQP_ASSERT(c.ready);
   }
   AMQP_ASSERT(draining == draining_);
 }

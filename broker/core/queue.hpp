@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 
 namespace whimbrel::broker::core {
 
+class selection;
 class shard;
 
 struct queue_settings {
@@ -33,6 +35,7 @@ struct queue_counters {
   std::uint64_t rejected = 0;   // dropped as rejected or undeliverable
   std::uint64_t expired = 0;
   std::uint64_t lost = 0;       // found unreadable in the store
+  std::uint64_t evaluated = 0;  // comparisons of a message with a consumer's filter
 };
 
 /// Belongs to one worker's shard and is only ever touched from it; everybody else writes letters.
@@ -46,7 +49,8 @@ struct queue_counters {
 ///   1. An available message is at or after `cursor_`, or in the heap of returned ones, or parked.
 ///   2. `depth()` counts what is not gone.
 ///   3. A consumer's `held` is the number of stubs that name it as holder.
-///   4. Who has credit and is not closing stands in `ready_`, once.
+///   4. Who has credit, no filter and is not closing stands in `ready_`, once; who has a filter
+///      stands in `selection::ready` while there may be something for it.
 class queue {
  public:
   queue(shard& home, queue_ref self, queue_settings settings);
@@ -98,6 +102,7 @@ class queue {
     bool ready = false;           // stands in ready_
     bool closing = false;         // unsubscribed; waits for what it still holds
     bool used = false;
+    std::unique_ptr<const predicate> wants = {};  // null: everything
 
     [[nodiscard]] std::uint32_t credit() const {
       const auto left = static_cast<std::int32_t>(limit - delivered);
@@ -106,7 +111,7 @@ class queue {
   };
   using slot = std::uint32_t;
 
-  void subscribe(const letter& l);
+  void subscribe(letter& l);
   void grant(const letter& l);
   void settle(letter&& l);
   void unsubscribe(link_ref link);
@@ -114,6 +119,7 @@ class queue {
   // queue_delivery.cpp: who gets what
   void dispatch();
   void dispatch_new(sequence at);
+  [[nodiscard]] bool dispatch_next();
   void dispatch_browsers();
   void browse(consumer& c);
   void finish_drains();
@@ -135,6 +141,17 @@ class queue {
   void prepare(letter&& l);
   void apply(sequence at);
   void undo(sequence at);
+
+  // queue_select.cpp: consumers with filters
+  void select(slot s);
+  void stop_selecting(slot s);
+  void dispatch_selecting();
+  void index_new();
+  void let_go(sequence at, stub& s);
+  [[nodiscard]] bool serve_selective();
+  [[nodiscard]] std::optional<sequence> find_match(slot to);
+  void offer_again(sequence first, sequence last);
+  [[nodiscard]] bool is_selecting(const consumer& c) const { return c.wants && !c.browsing; }
 
   // queue_settle.cpp: what becomes of it
   void accept(slot holder, sequence first, sequence last, bool& wrote);
@@ -166,6 +183,7 @@ class queue {
   std::vector<slot> free_consumers_;
   boost::unordered_flat_map<link_ref, slot, slot_hash> by_link_;
   std::deque<slot> ready_;            // consumers with credit, in turn
+  std::unique_ptr<selection> selection_;  // while there are consumers with filters
   std::vector<slot> browsers_;
   std::vector<link_ref> producers_;
   boost::unordered_flat_map<sequence, std::vector<link_ref>> excluded_;

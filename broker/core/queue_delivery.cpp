@@ -7,33 +7,17 @@
 
 #include "amqp/base/assert.hpp"
 #include "broker/core/queue.hpp"
+#include "broker/core/selection.hpp"
 #include "broker/core/shard.hpp"
 
 namespace whimbrel::broker::core {
 
 /// Gives out what can be given out. Stops at a body that has to be read first.
 void queue::dispatch() {
-  while (!ready_.empty()) {
-    const auto at = next_available();
-    if (!at) break;
-    stub& s = *ring_.find(*at);
-    if (is_expired(s)) {
-      bool wrote = false;
-      ++counters_.expired;
-      take(*at, s);
-      discard(*at, s, wrote);
-      continue;
-    }
-    if (!has_body(*at, s)) break;
-    const auto to = pick(*at, s);
-    if (!to) {
-      if (ready_.empty()) break;
-      take(*at, s);
-      parked_.push_back(*at);
-      continue;
-    }
-    take(*at, s);
-    deliver(*to, *at, s);
+  if (selection_ != nullptr) [[unlikely]] {
+    dispatch_selecting();
+  } else {
+    while (!ready_.empty() && dispatch_next()) {}
   }
   if (!browsers_.empty()) dispatch_browsers();
   if (draining_ > 0) finish_drains();
@@ -41,8 +25,8 @@ void queue::dispatch() {
 
 /// As dispatch, after a message has come.
 void queue::dispatch_new(sequence at) {
-  const bool is_plain =
-      at == cursor_ && returned_.empty() && browsers_.empty() && draining_ == 0;
+  const bool is_plain = at == cursor_ && returned_.empty() && browsers_.empty() &&
+                        draining_ == 0 && selection_ == nullptr;
   if (!is_plain) return dispatch();
   // Nothing waits before it: it goes to whoever is first in line, or waits.
   if (ready_.empty()) return;
@@ -54,11 +38,37 @@ void queue::dispatch_new(sequence at) {
   deliver(*to, at, s);
 }
 
+/// One message for somebody without a filter. False: there is none, or nobody may have one.
+bool queue::dispatch_next() {
+  const auto at = next_available();
+  if (!at) return false;
+  stub& s = *ring_.find(*at);
+  if (is_expired(s)) {
+    bool wrote = false;
+    ++counters_.expired;
+    take(*at, s);
+    discard(*at, s, wrote);
+    return true;
+  }
+  if (!has_body(*at, s)) return false;
+  const auto to = pick(*at, s);
+  if (to) {
+    take(*at, s);
+    deliver(*to, *at, s);
+    return true;
+  }
+  if (ready_.empty()) return false;
+  take(*at, s);
+  parked_.push_back(*at);
+  return true;
+}
+
 std::optional<sequence> queue::next_available() {
   while (!returned_.empty()) {
     const sequence at = returned_.front();
-    const stub* s = ring_.find(at);
+    stub* s = ring_.find(at);
     if (s != nullptr && s->at == place::available && s->returned) return at;
+    if (s != nullptr) s->returned = false;  // taken by somebody with a filter
     std::pop_heap(returned_.begin(), returned_.end(), std::greater<>{});
     returned_.pop_back();
   }
@@ -147,7 +157,7 @@ void queue::make_ready(slot s) {
   consumer& c = consumers_[s];
   if (c.ready || c.closing || c.credit() == 0) return;
   c.ready = true;
-  ready_.push_back(s);
+  (is_selecting(c) ? selection_->ready : ready_).push_back(s);
 }
 
 void queue::unpark() {
@@ -231,6 +241,12 @@ void queue::browse(consumer& c) {
       continue;
     }
     if (!has_body(c.cursor, s)) return;
+    counters_.evaluated += c.wants ? 1 : 0;
+    if (c.wants && !c.wants->matches(*s.body)) {
+      let_go(c.cursor, *ring_.find(c.cursor));
+      ++c.cursor;
+      continue;
+    }
     ++c.delivered;
     const sequence at = c.cursor++;
     send_delivery(c, at, s, false);
@@ -248,7 +264,8 @@ void queue::finish_drains() {
   for (consumer& c : consumers_) {
     if (!c.used || !c.draining) continue;
     if (c.browsing && c.credit() > 0 && c.cursor < ring_.end()) continue;
-    if (!c.browsing && c.credit() > 0 && !ready_.empty() && next_available()) continue;
+    const bool waits = is_selecting(c) ? c.ready : !ready_.empty() && next_available();
+    if (!c.browsing && c.credit() > 0 && waits) continue;
     c.draining = false;
     --draining_;
     letter l;

@@ -6,6 +6,7 @@
 
 #include "amqp/base/assert.hpp"
 #include "broker/core/queue.hpp"
+#include "broker/core/selection.hpp"
 #include "broker/core/shard.hpp"
 
 namespace whimbrel::broker::core {
@@ -29,8 +30,12 @@ void queue::settle(letter&& l) {
     if (wrote) home_.commits().answer(l.link, l.id, count, l.outcome);
     else home_.send_answer(l.link, l.id, count, l.outcome);
   }
-  if (l.outcome != outcome::accepted) dispatch();
-  else if (draining_ > 0) finish_drains();
+  if (l.outcome != outcome::accepted) {
+    if (selection_ != nullptr) offer_again(l.first, l.last);
+    dispatch();
+  } else if (draining_ > 0) {
+    finish_drains();
+  }
 }
 
 /// Those of [first, last] that `holder` has go for good. What is told and counted once a message is
