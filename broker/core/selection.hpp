@@ -22,8 +22,8 @@
 
 namespace whimbrel::broker::core {
 
-/// Belongs to one queue. Costs eight octets a message and field while there are selective consumers,
-/// and nothing otherwise.
+/// Belongs to one queue. Costs eight octets a message and field while there are selective
+/// consumers, and nothing otherwise.
 class selection {
  public:
   using slot = std::uint32_t;
