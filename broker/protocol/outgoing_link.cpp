@@ -10,6 +10,7 @@
 #include "amqp/message/view.hpp"
 #include "amqp/spec/conditions.hpp"
 #include "broker/protocol/connection_handler.hpp"
+#include "broker/protocol/filter/filter_set.hpp"
 #include "broker/protocol/terminus.hpp"
 
 namespace whimbrel::broker::protocol {
@@ -38,6 +39,14 @@ void outgoing_link::start(const amqp::spec::attach& asked) {
     const auto octets = source.default_outcome.octets();
     default_outcome_ = read_outcome(amqp::spec::fast::classify_state(octets), octets);
   }
+  if (source.filter) {
+    auto filters = filter::read_filter_set(*source.filter, owner_.id());
+    if (filters.has_error()) {
+      return refuse(conditions::invalid_field, filters.error().text);
+    }
+    wants_ = std::move(filters->selects);
+    filter_ = std::move(filters->in_force);
+  }
   core::node_request request;
   request.address = source.address.value_or("");
   request.dynamic = source.dynamic;
@@ -54,6 +63,7 @@ void outgoing_link::on_resolved(const core::node_reply& reply) {
   in_force.browsing = browsing_;
   in_force.address = in_force.dynamic ? reply.name : *asked_.source->address;
   if (in_force.dynamic) temporary_ = reply.name;
+  in_force.filter = std::move(filter_);
   attached_ = true;
   wire_out_.attach(reply_to_receiver(asked_, in_force));
   core::letter l;
@@ -61,6 +71,10 @@ void outgoing_link::on_resolved(const core::node_reply& reply) {
   l.flags = browsing_ ? core::letter_flag::copy : std::uint8_t{0};
   l.link = self_;
   l.queue = queue_;
+  if (wants_) {
+    l.detail = std::make_unique<core::letter_detail>();
+    l.detail->wants = std::move(wants_);
+  }
   home().send(std::move(l));
   ask();  // credit may have come before the attach was answered
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "amqp/engine/event.hpp"
 #include "amqp/engine/link.hpp"
 #include "broker/core/message.hpp"
+#include "broker/core/predicate.hpp"
 #include "broker/protocol/link_base.hpp"
 #include "broker/protocol/states.hpp"
 
@@ -73,6 +75,8 @@ class outgoing_link final : public link_base {
 
   amqp::engine::sender& wire_out_;
   amqp::spec::attach asked_ = {};
+  std::unique_ptr<const core::predicate> wants_;  // until the queue has it
+  amqp::codec::map filter_;                       // what of the filters asked for is applied
   bool browsing_ = false;
   bool presettled_ = false;
   std::optional<stated_outcome> default_outcome_;

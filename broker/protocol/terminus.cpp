@@ -82,7 +82,9 @@ spec::attach reply_to_receiver(const spec::attach& asked, const source_in_force&
   in_force.dynamic_node_properties.reset();
   if (source.dynamic) in_force.dynamic_node_properties = lifetime_of_dynamic();
   in_force.distribution_mode = symbol(source.browsing ? "copy" : "move");
-  in_force.filter.reset();  // none is applied, so none is claimed [3.5.8]
+  in_force.filter.reset();
+  // Only what is applied is claimed. [3.5.8]
+  if (!source.filter.empty()) in_force.filter = source.filter;
   in_force.capabilities = kept(in_force.capabilities);
   if (in_force.outcomes.empty()) {
     for (const std::string_view o : {"amqp:accepted:list", "amqp:rejected:list",

@@ -27,6 +27,7 @@ struct source_in_force {
   std::string address = {};
   bool dynamic = false;
   bool browsing = false;
+  amqp::codec::map filter = {};  // those that are applied
 };
 
 /// Our attach to a peer that receives.
