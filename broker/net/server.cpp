@@ -221,7 +221,11 @@ amqp::engine::options server::options_for(const config::listener& through,
   o.unsettled_out_max = settings_.unsettled_out_max;
   o.output_octets_max = settings_.output_buffer;
   o.handshake_time = settings_.handshake_timeout;
-  o.offered_capabilities = {amqp::symbol("ANONYMOUS-RELAY")};
+  for (const char* name : {"ANONYMOUS-RELAY", "AMQP_FILTEX_SQL_V1_0", "AMQP_FILTEX_PROP_V1_0",
+                           "AMQP_FILTEX_GROUP_V1_0", "APACHE.ORG:SELECTOR",
+                           "APACHE.ORG:NO_LOCAL"}) {
+    o.offered_capabilities.push_back(amqp::symbol(name));
+  }
   amqp::codec::map properties;
   const auto put = [&](const char* key, std::string_view value) {
     properties.append(amqp::codec::value(amqp::symbol(key)), amqp::codec::value(value));
