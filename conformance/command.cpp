@@ -78,7 +78,8 @@ int run(arguments& a) {
   int exit_code = 0;
   if (!a.url.empty()) {
     const auto begun = std::chrono::steady_clock::now();
-    a.peer.run = std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    a.peer.run = std::to_string(std::chrono::duration_cast<milliseconds>(now).count());
     rule_book rules;
     const std::string fault = look_around(a.peer, rules);
     if (!fault.empty()) {

@@ -48,7 +48,7 @@ constexpr std::array reasons = {
            "M-3.2.10-b M-3.5.3-i",
            "only to be seen at a client"},
     reason{"T-2.4.6-c T-2.5.5-a", "a permission that the peer may or may not use; nothing to judge"},
-    reason{"T-2.7.1-i T-2.7.1-q T-2.7.2-f", "nothing that would show it can be provoked"},
+    reason{"T-2.7.1-i T-2.7.1-q T-2.7.2-f T-2.7.3-r", "nothing that would show it can be provoked"},
     reason{"T-2.7.3-q", "needs more unsettled deliveries than fit a frame"},
     reason{"T-2.7.5-ac T-2.6.12-i", "needs a resumed link, or a message that expires while held"},
     reason{"T-2.7.9-b T-2.8.15-d T-2.8.15-g T-2.8.15-h T-2.8.15-b T-2.8.16-b T-2.8.18-b",

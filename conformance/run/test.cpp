@@ -49,11 +49,12 @@ test::test(const subject& peer, rule_book& rules, std::string name, std::string 
       rules_(rules),
       name_(std::move(name)),
       clauses_(words_of(clauses)),
-      deadline_(clock::now() + check_time_max) {}
+      deadline_(clock::now() + check_time_max),
+      serial_(rules.next_serial()) {}
 
 std::string test::unique(std::string_view what) const {
   const std::string first = clauses_.empty() ? "x" : clauses_.front();
-  return std::string(what) + '-' + first + '-' + peer_.run;
+  return std::string(what) + '-' + first + '-' + peer_.run + '-' + std::to_string(serial_);
 }
 
 std::string test::address(std::string_view suffix) const {
@@ -61,7 +62,7 @@ std::string test::address(std::string_view suffix) const {
   const std::size_t at = out.find("{}");
   std::string own = clauses_.empty() ? "x" : clauses_.front();
   std::replace(own.begin(), own.end(), '.', '_');
-  own += '-' + peer_.run;
+  own += '-' + peer_.run + '-' + std::to_string(serial_);
   if (!suffix.empty()) own += '-' + std::string(suffix);
   if (at != std::string::npos) out.replace(at, 2, own);
   return out;

@@ -2,6 +2,7 @@
 // One run of one check: what it may use, and where its verdicts go.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -75,7 +76,11 @@ class rule_book {
   };
   [[nodiscard]] std::map<std::string, entry, std::less<>> entries() const;
 
+  /// A number for each test of the run, for names of its own.
+  [[nodiscard]] unsigned next_serial() { return ++serial_; }
+
  private:
+  std::atomic<unsigned> serial_{0};
   mutable std::mutex mutex_;
   std::map<std::string, entry, std::less<>> entries_ = {};
 };
@@ -123,6 +128,7 @@ class test {
   std::map<std::string, finding, std::less<>> findings_ = {};
   std::vector<std::string> frames_ = {};
   clock::time_point deadline_;
+  unsigned serial_ = 0;
   int connections_ = 0;
 };
 

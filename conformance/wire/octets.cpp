@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "amqp/spec/definitions.hpp"
 #include "conformance/wire/octets.hpp"
 
 #include <algorithm>

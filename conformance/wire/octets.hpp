@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "amqp/codec/codec.hpp"
+#include "amqp/spec/definitions.hpp"
 
 namespace whimbrel::conformance {
 

@@ -7,6 +7,13 @@
 
 namespace whimbrel::conformance {
 
+namespace {
+
+/// An echo is only recommended [2.7.4]: after this it is taken as not answered.
+constexpr milliseconds echo_wait{1000};
+
+}  // namespace
+
 std::uint32_t link::credit() const {
   if (!flow) return 0;
   const std::uint32_t seen = flow->delivery_count.value_or(0);
@@ -94,6 +101,10 @@ link& peer::attach(spec::attach a, std::uint16_t channel) {
   try {
     while (l.reply.name.empty()) static_cast<void>(expect<spec::attach>());
   } catch (const no_answer& e) {
+    const bool declined = std::any_of(endings_.begin(), endings_.end(), [](const ending& each) {
+      return each.condition == "amqp:not-implemented";
+    });
+    if (declined) throw not_offered(std::string("attach: ") + e.what());
     throw not_set_up(std::string("attach: ") + e.what());
   }
   const bool refused = l.is_sender ? l.reply.target.empty() : !l.reply.source;
@@ -259,7 +270,7 @@ reaction peer::collect(socket::clock::time_point deadline, bool& answered, std::
 reaction peer::react(std::uint16_t channel) {
   if (endings_.empty() && !socket_->is_ended()) flow(channel, {.echo = true});
   bool answered = false;
-  reaction out = collect(after({}), answered, spec::flow::type.code);
+  reaction out = collect(after(echo_wait), answered, spec::flow::type.code);
   if (out.is == scope::ignored) {
     // It may have been another flow, or the fault may come to light later.
     out = collect(after(test_.peer().quiet), answered, ~0ull);
@@ -299,14 +310,11 @@ reaction peer::react_by_silence(milliseconds wait) {
 bool peer::sync(std::uint16_t channel) {
   const std::size_t before = endings_.size();
   flow(channel, {.echo = true});
-  bool answered = false;
-  const auto deadline = after({});
-  while (!answered) {
-    const auto f = until(deadline);
-    if (!f || endings_.size() > before) break;
-    answered = f->code == spec::flow::type.code;
+  const auto deadline = after(echo_wait);
+  while (const auto f = until(deadline)) {
+    if (endings_.size() > before || f->code == spec::flow::type.code) break;
   }
-  return answered;
+  return endings_.size() == before && !socket_->is_ended();
 }
 
 }  // namespace whimbrel::conformance
