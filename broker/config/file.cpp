@@ -11,6 +11,7 @@
 #include <set>
 #include <sstream>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -60,6 +61,12 @@ class reader {
     return *value;
   }
 
+  /// As text(), for a key that may be left out.
+  std::string text_if_any(std::string_view key) const {
+    return table_.contains(key) ? text(key) : std::string();
+  }
+  const toml::node* find(std::string_view key) const { return table_.get(key); }
+
   std::optional<bool> boolean(std::string_view key) const {
     const toml::node* at = table_.get(key);
     if (at == nullptr) return std::nullopt;
@@ -102,6 +109,66 @@ listener read_listener(const reader& from) {
 
 queue read_queue(const reader& from) {
   return {.name = from.text("name"), .durable = from.boolean("durable").value_or(true)};
+}
+
+/// `arguments = {colour = "red", size = 3, urgent = true}`
+std::vector<std::pair<std::string, exchange_binding::argument>> read_arguments(
+    const reader& from) {
+  std::vector<std::pair<std::string, exchange_binding::argument>> out;
+  const toml::node* at = from.find("arguments");
+  if (at == nullptr) return out;
+  if (at->as_table() == nullptr) from.fail(*at, "arguments", "must be a table, {name = value}");
+  for (const auto& [key, node] : *at->as_table()) {
+    const std::string name(key.str());
+    if (const auto text = node.value_exact<std::string>()) {
+      out.emplace_back(name, *text);
+    } else if (const auto number = node.value_exact<std::int64_t>()) {
+      out.emplace_back(name, *number);
+    } else if (const auto boolean = node.value_exact<bool>()) {
+      out.emplace_back(name, *boolean);
+    } else {
+      from.fail(node, "arguments." + name, "must be a text, a whole number, true or false");
+    }
+  }
+  return out;
+}
+
+exchange_binding read_binding(const reader& from) {
+  exchange_binding out{.queue = from.text_if_any("queue"),
+                       .exchange = from.text_if_any("exchange"),
+                       .key = from.text_if_any("key"),
+                       .arguments = read_arguments(from)};
+  if (out.queue.empty() == out.exchange.empty()) {
+    from.fail("needs either `queue` or `exchange`");
+  }
+  return out;
+}
+
+exchange read_exchange(const std::string& path, const reader& from) {
+  exchange out{.name = from.text("name")};
+  if (from.find("type") != nullptr) out.type = from.text("type");
+  const auto types = {"direct", "topic", "fanout", "headers"};
+  if (std::find(types.begin(), types.end(), out.type) == types.end()) {
+    from.fail(*from.find("type"), "type", "is one of direct, topic, fanout, headers");
+  }
+  if (out.name.starts_with("amq.")) {
+    from.fail(*from.find("name"), "name", "names that begin with `amq.` are reserved");
+  }
+  out.durable = from.boolean("durable").value_or(true);
+  out.auto_delete = from.boolean("auto-delete").value_or(false);
+  out.internal = from.boolean("internal").value_or(false);
+  out.alternate = from.text_if_any("alternate");
+  const toml::node* bindings = from.find("bindings");
+  if (bindings == nullptr) return out;
+  if (bindings->as_array() == nullptr || !bindings->is_array_of_tables()) {
+    from.fail(*bindings, "bindings", "must be a list of tables, [{queue = \"...\"}]");
+  }
+  for (const toml::node& node : *bindings->as_array()) {
+    out.bindings.push_back(
+        read_binding(reader(path, "exchange.bindings", *node.as_table(),
+                            {"queue", "exchange", "key", "arguments"})));
+  }
+  return out;
 }
 
 auto_create read_auto_create(const reader& from) {
@@ -158,7 +225,11 @@ class file_reader {
         to_.auto_creates =
             read_tables(name, value, {"pattern", "create", "durable"}, read_auto_create);
       } else if (name == "exchange") {
-        fail(value, name, "exchanges are not implemented in this version");
+        to_.exchanges = read_tables(
+            name, value,
+            {"name", "type", "durable", "auto-delete", "internal", "alternate", "bindings"},
+            [this](const reader& from) { return read_exchange(path_, from); });
+        refuse_second(name, value, to_.exchanges);
       } else {
         fail(value, name, "is not a setting" + suggestion(name, known_names()));
       }
@@ -207,14 +278,14 @@ class file_reader {
     seen_(row, place(value));
   }
 
-  template <class T>
-  std::vector<T> read_tables(std::string_view kind, const toml::node& value, key_names known,
-                             T (*read_one)(const reader&)) {
+  template <class Read>
+  std::vector<std::invoke_result_t<Read, const reader&>> read_tables(
+      std::string_view kind, const toml::node& value, key_names known, Read read_one) {
     const toml::array* tables = value.as_array();
     if (tables == nullptr || tables->empty() || !tables->is_array_of_tables()) {
       fail(value, kind, "is a list of tables; write [[" + std::string(kind) + "]]");
     }
-    std::vector<T> out;
+    std::vector<std::invoke_result_t<Read, const reader&>> out;
     for (const toml::node& node : *tables) {
       out.push_back(read_one(reader(path_, kind, *node.as_table(), known)));
     }

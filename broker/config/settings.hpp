@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -36,6 +37,30 @@ struct queue {
   bool durable = true;
 
   bool operator==(const queue&) const = default;
+};
+
+/// One of [[exchange]]'s `bindings`: to a queue or to an exchange.
+struct exchange_binding {
+  using argument = std::variant<bool, std::int64_t, std::string>;
+  std::string queue = {};
+  std::string exchange = {};
+  std::string key = {};
+  std::vector<std::pair<std::string, argument>> arguments = {};
+
+  bool operator==(const exchange_binding&) const = default;
+};
+
+/// [[exchange]]: exists from the start.
+struct exchange {
+  std::string name = {};
+  std::string type = "direct";  // or topic, fanout, headers
+  bool durable = true;
+  bool auto_delete = false;
+  bool internal = false;
+  std::string alternate = {};
+  std::vector<exchange_binding> bindings = {};
+
+  bool operator==(const exchange&) const = default;
 };
 
 /// [[auto-create]]: the first rule whose pattern matches an unknown name decides.
@@ -78,6 +103,7 @@ struct settings {
 
   std::vector<listener> listeners = {};
   std::vector<queue> queues = {};
+  std::vector<exchange> exchanges = {};
   std::vector<security::user> users = {};
   std::vector<auto_create> auto_creates = {auto_create{}};
 };

@@ -66,7 +66,8 @@ address invalid(std::string problem) {
 
 address parse_path(const prefix& p, std::string_view rest) {
   // An exchange's path may have a second segment, its routing key.
-  const auto segment = p.kind == address_kind::exchange ? rest.substr(0, rest.find('/')) : rest;
+  const auto slash = p.kind == address_kind::exchange ? rest.find('/') : std::string_view::npos;
+  const auto segment = rest.substr(0, slash);
   if (segment.empty()) return invalid("nothing follows '" + std::string(p.text) + "'");
   if (segment.find('/') != std::string_view::npos) {
     return invalid("a '/' within a name is written %2F");
@@ -74,7 +75,14 @@ address parse_path(const prefix& p, std::string_view rest) {
   auto name = percent_decoded(segment);
   if (!name) return invalid("'%' is not followed by two hexadecimal digits");
   if (!amqp::codec::is_utf8(*name)) return invalid("the name is not UTF-8");
-  return {p.kind, *std::move(name), true, {}};
+  address out{p.kind, *std::move(name), true, {}, {}};
+  if (slash == std::string_view::npos) return out;
+  const auto last = rest.substr(slash + 1);
+  if (last.find('/') != std::string_view::npos) return invalid("a '/' within a key is written %2F");
+  out.key = percent_decoded(last);
+  if (!out.key) return invalid("'%' is not followed by two hexadecimal digits");
+  if (!amqp::codec::is_utf8(*out.key)) return invalid("the key is not UTF-8");
+  return out;
 }
 
 }  // namespace
@@ -97,6 +105,22 @@ std::optional<std::string> percent_decoded(std::string_view text) {
   return out;
 }
 
+std::string queue_path(std::string_view name) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out = "/queues/";
+  for (const char c : name) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (c != '%' && c != '/') {
+      out += c;
+      continue;
+    }
+    out += '%';
+    out += digits[octet >> 4];
+    out += digits[octet & 15];
+  }
+  return out;
+}
+
 address parse_address(std::string_view text) {
   text = without_authority(text);
   if (text.empty()) return invalid("it names no node");
@@ -107,14 +131,14 @@ address parse_address(std::string_view text) {
     if (!text.starts_with(p.text)) continue;
     const auto name = text.substr(p.text.size());
     if (name.empty()) return invalid("nothing follows '" + std::string(p.text) + "'");
-    return {p.kind, std::string(name), false, {}};
+    return {p.kind, std::string(name), false, {}, {}};
   }
   if (const auto at = text.rfind("::"); at != std::string_view::npos) {
     const auto name = text.substr(at + 2);
     if (name.empty()) return invalid("nothing follows '::'");
-    return {address_kind::queue, std::string(name), false, {}};
+    return {address_kind::queue, std::string(name), false, {}, {}};
   }
-  return {address_kind::bare, std::string(text), false, {}};
+  return {address_kind::bare, std::string(text), false, {}, {}};
 }
 
 }  // namespace whimbrel::broker::core

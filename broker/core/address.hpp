@@ -21,11 +21,15 @@ enum class address_kind : std::uint8_t { bare, queue, topic, exchange, stream, i
 struct address {
   address_kind kind = address_kind::invalid;
   std::string name = {};
-  bool canonical = false;   // a path: never creates what it names
-  std::string problem = {}; // kind invalid: what is wrong
+  bool canonical = false;    // a path: never creates what it names
+  std::string problem = {};  // kind invalid: what is wrong
+  std::optional<std::string> key = {};  // kind exchange: the routing key, if the path has one
 };
 
 [[nodiscard]] address parse_address(std::string_view text);
+
+/// The canonical path of a queue of this name.
+[[nodiscard]] std::string queue_path(std::string_view name);
 
 /// Octets of %XX replaced; nothing if a % is not followed by two hexadecimal digits.
 [[nodiscard]] std::optional<std::string> percent_decoded(std::string_view text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looking nodes up, making and removing them, and finding them again after a restart.
+// Making nodes, removing them, and finding them again after a restart.
 #include "broker/core/directory.hpp"
 
 #include <algorithm>
@@ -8,24 +8,12 @@
 #include "amqp/base/assert.hpp"
 #include "amqp/codec/codec.hpp"
 #include "amqp/spec/conditions.hpp"
-#include "broker/core/address.hpp"
 
 namespace whimbrel::broker::core {
 
 namespace conditions = amqp::spec::conditions;
 
 namespace {
-
-/// What the names of temporary queues begin with. Nothing else is created by such a name: a reply
-/// that comes after its requester has left must not leave a queue behind.
-constexpr std::string_view temporary_prefix = "temp.";
-
-node_reply refusal(std::string_view condition, std::string description) {
-  node_reply out;
-  out.condition = condition;
-  out.description = std::move(description);
-  return out;
-}
 
 /// A queue's definition as the store keeps it: an AMQP map, so that later versions may add to it.
 storage::blob_ptr encode_definition(storage::queue_id id, const queue_definition& as) {
@@ -41,10 +29,28 @@ storage::blob_ptr encode_definition(storage::queue_id id, const queue_definition
 
 }  // namespace
 
+void directory::set_shards(std::vector<shard*> shards) {
+  shards_ = shards;
+  exchanges_.set_shards(std::move(shards));
+  exchanges_.make_predeclared();
+}
+
 // --- recovery --------------------------------------------------------------------------------
 
 void directory::on_record(storage::record_kind kind, std::string_view key,
                           std::span<const std::byte> value) {
+  if (kind == storage::record_kind::exchange) {
+    if (const auto e = decode_exchange(key, value)) exchanges_.restore(*e);
+    return;
+  }
+  if (kind == storage::record_kind::binding) {
+    if (auto b = decode_binding(value)) recovered_bindings_.push_back(*std::move(b));
+    return;
+  }
+  if (kind == storage::record_kind::subscription) {
+    if (auto s = decode_subscription(key, value)) subscriptions_[std::string(key)] = *std::move(s);
+    return;
+  }
   if (kind != storage::record_kind::queue) return;
   const auto fields = amqp::codec::decode<amqp::codec::map>(value);
   const auto id = fields.has_value() ? fields->get<std::uint64_t>("id") : std::nullopt;
@@ -79,107 +85,39 @@ std::size_t directory::finish_recovery() {
   for (const storage::queue_id id : orphans_) shards_[0]->commits().drop_queue(id);
   orphans_.clear();
   recovering_.clear();
+  drop_halves();
+  for (const binding& b : std::exchange(recovered_bindings_, {})) {
+    const auto to = nodes_.find(b.destination);
+    const bool there = !b.to_exchange && to != nodes_.end();
+    exchanges_.restore(b, there ? hit{to->second.queue, true} : hit{});
+  }
+  exchanges_.end_recovery();
   return dropped_;
 }
 
-// --- looking up ------------------------------------------------------------------------------
-
-void directory::resolve(shard& from, node_request request, answer done) {
-  const worker_id asker = from.self();
-  from.send_task(worker_id{0}, [this, asker, request = std::move(request),
-                                done = std::move(done)](shard& home) {
-    resolve_here(request, [&home, asker, done](const node_reply& reply) {
-      home.send_task(asker, [reply, done](shard&) { done(reply); });
-    });
+/// A subscription is made in two batches: after a crash between them there is a queue that nobody
+/// knows. The other way round it goes in one batch for names and one for messages.
+void directory::drop_halves() {
+  commit& commits = shards_[0]->commits();
+  std::vector<std::string> gone;
+  for (const auto& [name, n] : nodes_) {
+    const std::string_view text = name;
+    if (!text.starts_with(subscription_prefix)) continue;
+    const std::string id(text.substr(subscription_prefix.size()));
+    if (!subscriptions_.contains(id)) gone.push_back(name);
+  }
+  for (const std::string& name : gone) {
+    const node n = nodes_.at(name);
+    nodes_.erase(name);
+    commits.add({storage::record_kind::queue, name, {}});
+    shards_[static_cast<std::size_t>(n.queue.worker)]->delete_queue(n.queue,
+                                                                    conditions::not_found, name);
+  }
+  std::erase_if(subscriptions_, [&](const auto& s) {
+    if (nodes_.contains(s.second.queue())) return false;
+    commits.add({storage::record_kind::subscription, s.first, {}});
+    return true;
   });
-}
-
-void directory::resolve_here(const node_request& request, const answer& done) {
-  if (request.dynamic) {
-    const std::string name = std::string(temporary_prefix) + options_.random_name();
-    if (!request.may_configure(name)) {
-      return done(refusal(conditions::unauthorized_access,
-                          "no permission to configure a temporary queue"));
-    }
-    return resolve_new(request, name, true, done);
-  }
-  if (nodes_.contains(request.address)) return reply_with(request.address, request, done);
-  const address a = parse_address(request.address);
-  const std::string quoted = "address '" + request.address + "'";
-  switch (a.kind) {
-    case address_kind::invalid:
-      return done(refusal(conditions::invalid_field, quoted + ": " + a.problem));
-    case address_kind::topic:
-    case address_kind::exchange:
-    case address_kind::stream:
-      return done(refusal(conditions::not_implemented,
-                          quoted + ": this version has queues only"));
-    case address_kind::bare:
-    case address_kind::queue: break;
-  }
-  if (request.hint == node_hint::topic) {
-    return done(refusal(conditions::not_implemented,
-                        quoted + " is asked for as a topic: this version has queues only"));
-  }
-  if (nodes_.contains(a.name)) return reply_with(a.name, request, done);
-  resolve_new(request, a.name, !a.canonical, done);
-}
-
-void directory::resolve_new(const node_request& request, const std::string& name, bool may_create,
-                            const answer& done) {
-  const std::string quoted = "queue '" + name + "'";
-  const creation_rule* rule = nullptr;
-  for (const creation_rule& r : options_.rules) {
-    if (!request.dynamic && r.matches(name)) {
-      rule = &r;
-      break;
-    }
-  }
-  may_create = may_create && rule != nullptr && rule->create && !name.starts_with(temporary_prefix);
-  if (!request.dynamic && !may_create) {
-    return done(refusal(conditions::not_found, quoted + " does not exist"));
-  }
-  if (!request.may_use(name) && !request.dynamic) {
-    return done(refusal(conditions::unauthorized_access, "no permission to use " + quoted));
-  }
-  if (!request.may_configure(name)) {
-    return done(refusal(conditions::unauthorized_access,
-                        quoted + " does not exist, and there is no permission to create it"));
-  }
-  if (nodes_.size() >= options_.queues_max) {
-    return done(refusal(conditions::resource_limit_exceeded,
-                        "there are already " + std::to_string(nodes_.size()) + " queues"));
-  }
-  queue_definition as;
-  as.durable = rule != nullptr && rule->durable;
-  create({name, std::move(as), request.dynamic, request.connection});
-  reply_with(name, request, done);
-}
-
-/// The node is there, perhaps still in the making.
-void directory::reply_with(const std::string& name, const node_request& request,
-                           const answer& done) {
-  node& n = nodes_.at(name);
-  if (request.to_consume && is_locked(n, request.connection)) {
-    return done(refusal(conditions::resource_locked,
-                        "queue '" + name + "' belongs to another connection"));
-  }
-  if (!request.dynamic && !request.may_use(name)) {
-    return done(refusal(conditions::unauthorized_access,
-                        "no permission to use queue '" + name + "'"));
-  }
-  if (!n.ready) {
-    n.waiting.push_back([this, name, request, done] {
-      if (nodes_.contains(name)) return reply_with(name, request, done);
-      done(refusal(conditions::resource_deleted, "queue '" + name + "' has been deleted"));
-    });
-    return;
-  }
-  node_reply reply;
-  reply.queue = n.queue;
-  reply.name = name;
-  reply.temporary = n.temporary;
-  done(reply);
 }
 
 // --- making and removing ---------------------------------------------------------------------
@@ -228,17 +166,50 @@ void directory::declare(const std::string& name, bool durable) {
   if (!nodes_.contains(name)) create({name, std::move(as), false, 0});
 }
 
+void directory::declare(const exchange_settings& what, const topology::answer& done) {
+  exchanges_.declare(what, done);
+}
+
+void directory::bind(const binding& what, const topology::answer& done) {
+  if (what.to_exchange) return exchanges_.bind(what, {}, done);
+  when_ready(what.destination, [this, what, done] {
+    const auto to = nodes_.find(what.destination);
+    if (to == nodes_.end()) {
+      return done({conditions::not_found, "queue '" + what.destination + "' does not exist"});
+    }
+    exchanges_.bind(what, {to->second.queue, to->second.id_is_stored()}, done);
+  });
+}
+
 void directory::remove(shard& from, std::string name) {
-  from.send_task(worker_id{0}, [this, name = std::move(name)](shard& home) {
-    const auto found = nodes_.find(name);
-    // Only what is there and made can be asked away: links exist from `ready` on.
-    if (found == nodes_.end() || !found->second.ready) return;
-    const node n = std::move(found->second);
-    nodes_.erase(found);
-    if (n.id_is_stored()) home.commits().add({storage::record_kind::queue, name, {}});
-    home.send_task(n.queue.worker, [ref = n.queue, name](shard& there) {
-      there.delete_queue(ref, conditions::resource_deleted, "queue '" + name + "' was deleted");
-    });
+  from.send_task(worker_id{0}, [this, name = std::move(name)](shard&) { remove_here(name); });
+}
+
+/// What leads to a queue that goes, and what stands on it.
+void directory::forget_ties(const std::string& name) {
+  exchanges_.forget_queue(name);
+  if (!name.starts_with(subscription_prefix)) return;
+  const auto s = subscriptions_.find(name.substr(subscription_prefix.size()));
+  if (s == subscriptions_.end() || !s->second.ready) return;
+  if (s->second.durable) {
+    shards_[0]->commits().add({storage::record_kind::subscription, s->first, {}});
+  }
+  subscriptions_.erase(s);
+}
+
+void directory::remove_here(const std::string& name) {
+  if (name.starts_with(temporary_prefix) && exchanges_.find(name)) {
+    exchanges_.remove(name, [](const refusal&) {});
+  }
+  const auto found = nodes_.find(name);
+  // Only what is there and made can be asked away: links exist from `ready` on.
+  if (found == nodes_.end() || !found->second.ready) return;
+  forget_ties(name);
+  const node n = std::move(found->second);
+  nodes_.erase(found);
+  if (n.id_is_stored()) shards_[0]->commits().add({storage::record_kind::queue, name, {}});
+  shards_[0]->send_task(n.queue.worker, [ref = n.queue, name](shard& there) {
+    there.delete_queue(ref, conditions::resource_deleted, "queue '" + name + "' was deleted");
   });
 }
 

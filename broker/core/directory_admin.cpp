@@ -108,9 +108,9 @@ bool directory::is_locked(const node& n, std::uint64_t connection) {
 }
 
 void directory::when_ready(const std::string& name, std::function<void()> run) {
-  node& n = nodes_.at(name);
-  if (n.ready) return run();
-  n.waiting.push_back(std::move(run));
+  const auto found = nodes_.find(name);
+  if (found == nodes_.end() || found->second.ready) return run();
+  found->second.waiting.push_back(std::move(run));
 }
 
 // --- looking ---------------------------------------------------------------------------------
@@ -254,6 +254,7 @@ void directory::check_removal(const queue_removal& what, const admin_sender& rep
 void directory::delete_here(const std::string& name, const admin_sender& reply) {
   const auto found = nodes_.find(name);
   if (found == nodes_.end()) return send_info(name, admin_status::not_found, reply);
+  forget_ties(name);
   const node gone = std::move(found->second);
   nodes_.erase(found);
   shard& home = *shards_[0];

@@ -55,13 +55,7 @@ void joint::put(change_id which, queue_ref to, const message_ptr& message) {
   change& c = at(which);
   ++c.alone;
   ++c.unsaid_alone;
-  letter l;
-  l.kind = letter_kind::put;
-  l.id = alone_id(which);
-  l.link = self_;
-  l.queue = to;
-  l.message = message;
-  home_.send(std::move(l));
+  home_.send_put(to, self_, alone_id(which), false, message);
 }
 
 void joint::close(change_id which) {
@@ -166,7 +160,8 @@ void joint::answer(change& c) {
   home_.send(std::move(l));
 }
 
-bool joint::may_withdraw(std::uint32_t verdict_id) const {
+bool joint::may_withdraw(link_ref coordinator, std::uint32_t verdict_id) const {
+  if (coordinator != self_) return false;
   const change_id which = verdict_id >> 1;
   const std::size_t index = (which - first_) & number_bits;
   return verdict_id == joint_id(which) && index < changes_.size() && changes_[index].alone == 0;

@@ -47,9 +47,13 @@ class joint final : public link_end {
   void on_letter(letter&& l) override;
 
   [[nodiscard]] link_ref ref() const { return self_; }
-  /// Whether the store may be asked to give back a put with this verdict: nobody has seen any part
-  /// of the change.
-  [[nodiscard]] bool may_withdraw(std::uint32_t verdict_id) const;
+  /// Of whichever worker: each shard makes its coordinator before any other link.
+  [[nodiscard]] bool is_coordinator(link_ref link) const {
+    return link.slot == self_.slot && link.generation == self_.generation;
+  }
+  /// Whether the store may be asked to give back a put with this verdict, that a coordinator waits
+  /// for: it is of our batch, and nobody has seen any part of the change.
+  [[nodiscard]] bool may_withdraw(link_ref coordinator, std::uint32_t verdict_id) const;
   /// Changes under way; bounded by what producers may have unsettled.
   [[nodiscard]] std::size_t size() const { return changes_.size(); }
 

@@ -39,7 +39,7 @@ enum class letter_kind : std::uint8_t {
   answer,           // the consumer may be told that [id, id + (last - first)] are settled so
   drained,          // all that there was has been delivered before this; `first`: the limit of
                     // the grant that it answers
-  gate,             // flag open: this producer may be given credit
+  gate,             // flag open: worker `id` lets this producer be given credit
   detached,         // the queue has gone, or refused the link: `detail` says why
   prepared,         // part `count` of joint change `id` will be at `first` of queue-id `last`; at 0
                     // if the queue has gone

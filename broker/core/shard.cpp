@@ -155,6 +155,7 @@ void shard::send_gate(link_ref producer) {
   letter l;
   l.kind = letter_kind::gate;
   l.flags = gate_open_ ? letter_flag::open : std::uint8_t{0};
+  l.id = static_cast<std::uint32_t>(options_.self);
   l.link = producer;
   send(std::move(l));
 }
@@ -347,7 +348,7 @@ void shard::on_pressure(storage::pressure level) {
 void shard::on_stalled_too_long() {
   stall_timer_.reset();
   commits_.withdraw([this](queue_ref ref, sequence at, link_ref producer, std::uint32_t id) {
-    if (producer == joints_->ref()) return joints_->may_withdraw(id);
+    if (joints_->is_coordinator(producer)) return joints_->may_withdraw(producer, id);
     queue* q = find(ref);
     return q != nullptr && q->begin_withdraw(at);
   });

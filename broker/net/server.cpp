@@ -53,6 +53,30 @@ core::directory_options directory_options_of(const config::settings& s) {
   return out;
 }
 
+core::exchange_settings exchange_of(const config::exchange& e) {
+  core::exchange_settings out;
+  out.name = e.name;
+  out.type = core::exchange_type_of(e.type).value_or(core::exchange_type::direct);
+  out.durable = e.durable;
+  out.auto_delete = e.auto_delete;
+  out.internal = e.internal;
+  out.alternate = e.alternate;
+  return out;
+}
+
+core::binding binding_of(const std::string& from, const config::exchange_binding& to) {
+  core::binding out;
+  out.source = from;
+  out.to_exchange = to.queue.empty();
+  out.destination = out.to_exchange ? to.exchange : to.queue;
+  out.key = to.key;
+  const auto to_value = [](const auto& v) { return amqp::codec::value(v); };
+  for (const auto& [name, argument] : to.arguments) {
+    out.arguments.append(amqp::codec::value(name), std::visit(to_value, argument));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string totals::text() const {
@@ -95,7 +119,7 @@ server::server(config::settings settings, logger& log, test_switches switches)
   }
   make_workers();
   recover();
-  declare_queues();
+  declare_nodes();
   make_listeners();
 }
 
@@ -151,10 +175,35 @@ void server::recover() {
                              {"messages", std::to_string(nodes_->recovered_messages())}});
 }
 
-void server::declare_queues() {
+/// Nobody is let in before all is there: a message would find an exchange without its bindings.
+void server::declare_nodes() {
   workers_[0]->leave_task([this] {
+    auto left = std::make_shared<std::size_t>(1);
+    const auto done = [this, left](const std::string& where, const core::refusal& r) {
+      if (!r.is_ok()) log_.error(where + ": " + r.description);
+      if (--*left == 0) start_listeners();
+    };
     for (const config::queue& q : settings_.queues) nodes_->declare(q.name, q.durable);
+    for (const config::exchange& e : settings_.exchanges) {
+      ++*left;
+      nodes_->declare(exchange_of(e),
+                      [done](const core::refusal& r) { done("[[exchange]]", r); });
+    }
+    for (const config::exchange& e : settings_.exchanges) {
+      for (const config::exchange_binding& b : e.bindings) {
+        ++*left;
+        nodes_->bind(binding_of(e.name, b), [done, name = e.name](const core::refusal& r) {
+          done("[[exchange]] \"" + name + "\": bindings", r);
+        });
+      }
+    }
+    done("", {});
   });
+}
+
+void server::start_listeners() {
+  if (stopping_) return;
+  for (auto& l : listeners_) l->start();
 }
 
 void server::make_listeners() {
@@ -221,9 +270,9 @@ amqp::engine::options server::options_for(const config::listener& through,
   o.unsettled_out_max = settings_.unsettled_out_max;
   o.output_octets_max = settings_.output_buffer;
   o.handshake_time = settings_.handshake_timeout;
-  for (const char* name : {"ANONYMOUS-RELAY", "AMQP_FILTEX_SQL_V1_0", "AMQP_FILTEX_PROP_V1_0",
-                           "AMQP_FILTEX_GROUP_V1_0", "APACHE.ORG:SELECTOR",
-                           "APACHE.ORG:NO_LOCAL"}) {
+  for (const char* name : {"ANONYMOUS-RELAY", "SHARED-SUBS", "AMQP_FILTEX_SQL_V1_0",
+                           "AMQP_FILTEX_PROP_V1_0", "AMQP_FILTEX_GROUP_V1_0",
+                           "APACHE.ORG:SELECTOR", "APACHE.ORG:NO_LOCAL"}) {
     o.offered_capabilities.push_back(amqp::symbol(name));
   }
   amqp::codec::map properties;
@@ -246,9 +295,6 @@ amqp::engine::options server::options_for(const config::listener& through,
 
 exit_code server::run() {
   for (auto& w : workers_) w->start_thread();
-  workers_[0]->leave_task([this] {
-    for (auto& l : listeners_) l->start();
-  });
   for (const auto& l : listeners_) log_.info("listening on " + l->address());
   pollfd wait{wake_fd_, POLLIN, 0};
   while (!stopping_ && !failed_) ::poll(&wait, 1, -1);

@@ -70,7 +70,8 @@ class server final : private core::shard_owner, private storage::completion_sink
   void make_workers();
   void recover();
   void make_listeners();
-  void declare_queues();
+  void declare_nodes();
+  void start_listeners();
   void accept(boost::asio::ip::tcp::socket socket, worker& to, const config::listener& through);
   [[nodiscard]] amqp::engine::options options_for(const config::listener& through,
                                                   const std::string& peer);

@@ -123,6 +123,7 @@ void connection_handler::on_opened(const engine::event& e) {
   with_.log.info("connection opened", {{"peer", who_.address},
                                        {"container", e.open->container_id},
                                        {"user", user_.empty() ? "anonymous" : user_}});
+  container_ = e.open->container_id;
   engine_.open();
 }
 
@@ -145,10 +146,17 @@ void connection_handler::on_attached(const engine::event& e) {
 void connection_handler::on_detached(const engine::event& e) {
   engine::link& wire = *e.on_link;
   const bool closed = e.closed;
-  drop(wire, departure::detached);
-  // Nothing of a terminus outlives its link here, so each detach is answered by a closing one:
-  // the peer learns that there is nothing to resume. [2.6.6]
+  auto* link = static_cast<link_base*>(wire.context);
+  if (closed && link != nullptr && link->on_closing()) return;
+  drop(wire, closed ? departure::closed : departure::detached);
   wire.detach(closed);
+}
+
+void connection_handler::end_closing(link_base& link, std::optional<amqp::spec::error> error) {
+  engine::link& wire = link.wire();
+  drop(wire, departure::closed);
+  wire.detach(true, std::move(error));
+  want_flush_();
 }
 
 void connection_handler::on_session_ended(const engine::event& e) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,12 @@ class connection_handler {
   void shut_down(std::string_view condition, std::string description);
 
   [[nodiscard]] std::uint64_t id() const { return who_.id; }
+  /// The peer's container-id.
+  [[nodiscard]] const std::string& container() const { return container_; }
   [[nodiscard]] const security::permissions& allowed() const { return *allowed_; }
   void want_flush() { want_flush_(); }
+  /// Answers the peer's closing detach, with an error if what it asked for was not done.
+  void end_closing(link_base& link, std::optional<amqp::spec::error> error);
 
   /// An outgoing link has settlements to hand to its queue before this turn is over.
   void settle_soon(outgoing_link& link);
@@ -65,6 +70,7 @@ class connection_handler {
   amqp::engine::connection& engine_;
   peer who_;
   std::function<void()> want_flush_;
+  std::string container_ = {};
   std::string user_ = {};           // empty: anonymous
   std::string user_claimed_ = {};   // while the password is checked
   const security::permissions* allowed_ = nullptr;

@@ -18,9 +18,12 @@ namespace conditions = amqp::spec::conditions;
 namespace fast = amqp::spec::fast;
 
 namespace {
-constexpr std::size_t known_max = 1024;                    // addresses an anonymous link remembers
 constexpr std::uint64_t credit_octets = 64ull << 20;       // what a link's credit may bring at once
 constexpr std::uint32_t credit_min = 16;
+
+bool is_gone(const core::letter& l) {
+  return l.detail && l.detail->condition == conditions::resource_deleted;
+}
 }  // namespace
 
 incoming_link::incoming_link(connection_handler& owner, context& with,
@@ -38,9 +41,8 @@ void incoming_link::start(const amqp::spec::attach& asked) {
                   "the target is not an amqp:target:list: this version has no transactions");
   }
   if (!target->dynamic && !target->address) {
-    anonymous_ = true;
     answer_attach();
-    return home().watch_gate(self_);
+    return watch_gates();
   }
   core::node_request request;
   request.address = target->address.value_or("");
@@ -50,18 +52,7 @@ void incoming_link::start(const amqp::spec::attach& asked) {
 }
 
 void incoming_link::on_resolved(const core::node_reply& reply) {
-  if (anonymous_) {
-    looking_up_ = false;
-    if (reply.is_ok()) {
-      if (known_.size() >= known_max) known_.clear();
-      known_[waiting_.front().to] = reply.queue;
-    } else {
-      const waiting first = std::move(waiting_.front());
-      waiting_.pop_front();
-      reject(first.delivery_id, first.presettled, reply.condition, reply.description);
-    }
-    return flush_waiting();
-  }
+  if (attached_) return on_looked_up(reply);
   if (!reply.is_ok()) return refuse(reply.condition, reply.description);
   queue_ = reply.queue;
   const auto target = amqp::codec::from_raw<amqp::spec::target>(asked_.target);
@@ -69,7 +60,10 @@ void incoming_link::on_resolved(const core::node_reply& reply) {
     temporary_ = reply.name;
     asked_.target = amqp::codec::to_raw(dynamic_target(*target, reply.name));
   }
+  exchange_ = reply.exchange;
+  by_subject_ = reply.by_subject;
   answer_attach();
+  if (!queue_) return watch_gates();
   core::letter l;
   l.kind = core::letter_kind::add_producer;
   l.link = self_;
@@ -105,7 +99,7 @@ void incoming_link::admit(const amqp::engine::event& e) {
   } else if (e.state_kind == fast::state_kind::transactional) {
     reject(e.delivery_id, e.is_settled, conditions::unknown_id,
            "this version has no transactions");
-  } else if (anonymous_) {
+  } else if (!queue_) {
     route(*std::move(made), e.delivery_id, e.is_settled);
   } else {
     put(queue_, *std::move(made), e.delivery_id, e.is_settled);
@@ -116,41 +110,6 @@ void incoming_link::admit(const amqp::engine::event& e) {
 void incoming_link::put(core::queue_ref to, core::message_ptr message, std::uint32_t id,
                         bool presettled) {
   home().send_put(to, self_, id, presettled, std::move(message));
-}
-
-/// The anonymous terminus: the message says where it goes.
-void incoming_link::route(core::message_ptr message, std::uint32_t id, bool presettled) {
-  const amqp::message::view view(message->octets(), message->sections());
-  const auto to = view.to();
-  if (to.has_error() || !*to) {
-    return reject(id, presettled, conditions::not_found,
-                  "the message has no `to`, and the link no target address");
-  }
-  if (waiting_.empty()) {
-    const auto found = known_.find(std::string(**to));
-    if (found != known_.end()) return put(found->second, std::move(message), id, presettled);
-  }
-  std::string address(**to);
-  waiting_.push_back({std::move(message), std::move(address), id, presettled});
-  if (!looking_up_) look_up();
-}
-
-void incoming_link::look_up() {
-  looking_up_ = true;
-  core::node_request request;
-  request.address = waiting_.front().to;
-  resolve(std::move(request));
-}
-
-/// Sends on what no longer waits, in order.
-void incoming_link::flush_waiting() {
-  while (!waiting_.empty()) {
-    const auto found = known_.find(waiting_.front().to);
-    if (found == known_.end()) return look_up();
-    waiting w = std::move(waiting_.front());
-    waiting_.pop_front();
-    put(found->second, std::move(w.message), w.delivery_id, w.presettled);
-  }
 }
 
 void incoming_link::reject(std::uint32_t delivery_id, bool presettled, std::string_view condition,
@@ -172,7 +131,7 @@ void incoming_link::on_letter(core::letter&& l) {
       }
       return on_verdict(l.id, static_cast<std::uint32_t>(l.last) + 1, l.outcome);
     case core::letter_kind::gate:
-      gate_open_ = l.has(core::letter_flag::open);
+      on_gate(l.id, l.has(core::letter_flag::open));
       // What was granted stays granted; the gate only stops more. [2.6.7]
       if (gate_open_) top_up();
       break;
@@ -192,9 +151,13 @@ void incoming_link::on_verdict(std::uint32_t id, std::uint32_t count, core::outc
 
 void incoming_link::on_refusal(const core::letter& l) {
   with_.counted.refused += l.last + 1;
-  if (l.detail && l.detail->condition == conditions::resource_deleted) known_.clear();
-  const auto state = l.detail ? rejected_octets(l.detail->condition, l.detail->description)
-                              : amqp::codec::raw(plain_octets(l.outcome));
+  if (is_gone(l)) known_.clear();
+  // A queue that goes while a message is on its way there is one that the exchange did not find.
+  const bool unroutable = exchange_.at && is_gone(l);
+  const auto plain = unroutable ? core::outcome::released : l.outcome;
+  const auto state = l.detail && !unroutable
+                         ? rejected_octets(l.detail->condition, l.detail->description)
+                         : amqp::codec::raw(plain_octets(plain));
   wire_in_.settle_range(l.id, l.id + static_cast<std::uint32_t>(l.last), state.octets());
   if (wire_in_.credit() <= credit_target_ / 2) top_up();
 }
@@ -211,8 +174,7 @@ void incoming_link::top_up() {
 void incoming_link::on_gone(departure) {
   ending_ = true;
   partial_.clear();
-  if (anonymous_) return home().unwatch_gate(self_);
-  if (!queue_) return;
+  if (!queue_) return unwatch_gates();
   core::letter l;
   l.kind = core::letter_kind::remove_producer;
   l.link = self_;

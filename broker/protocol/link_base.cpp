@@ -39,8 +39,12 @@ void link_base::resolve(core::node_request request) {
                           end->on_resolved(reply);
                           return end->owner_.want_flush();
                         }
-                        // Its maker went before it was made.
-                        if (dynamic && reply.is_ok()) with.nodes.remove(with.home, reply.name);
+                        // Whoever asked went before the answer came.
+                        if (!reply.subscription.empty()) {
+                          with.nodes.leave(with.home, reply.subscription, reply.ticket, false);
+                        } else if (reply.is_ok() && (dynamic || reply.subscribed)) {
+                          with.nodes.remove(with.home, reply.name);
+                        }
                       });
 }
 

@@ -14,7 +14,7 @@ namespace whimbrel::broker::protocol {
 class connection_handler;
 
 /// Why a link is no more.
-enum class departure : std::uint8_t { detached, session_ended, connection_lost };
+enum class departure : std::uint8_t { closed, detached, session_ended, connection_lost };
 
 ///     asked ──resolved──> attached ──on_gone──> (destroyed)
 ///        └──refused──────────┴──detached by us──> ending ──on_gone──> (destroyed)
@@ -32,6 +32,8 @@ class link_base : public core::link_end {
   virtual void on_resolved(const core::node_reply& reply) = 0;
   /// The link's wire end is going: gives back what it holds. The last call.
   virtual void on_gone(departure why) = 0;
+  /// The peer closes the link. True: connection_handler::end_closing is called later.
+  virtual bool on_closing() { return false; }
 
  protected:
   /// Asks for the node; the answer comes to on_resolved, unless the link has gone by then.
@@ -46,7 +48,7 @@ class link_base : public core::link_end {
   amqp::engine::link& wire_;
   core::link_ref self_{};
   core::queue_ref queue_{};
-  std::string temporary_ = {};  // the name of the dynamic node that goes with this link
+  std::string temporary_ = {};  // the name of the node that was made for this link and goes with it
   bool attached_ = false;
   bool ending_ = false;
 };

@@ -28,7 +28,7 @@ outgoing_link::outgoing_link(connection_handler& owner, context& with, engine::s
 
 void outgoing_link::start(const amqp::spec::attach& asked) {
   asked_ = asked;
-  if (!asked.source) return refuse(conditions::not_found, "the attach names no source");
+  if (!asked.source) return look_up();
   const amqp::spec::source& source = *asked.source;
   if (!source.dynamic && !source.address) {
     return refuse(conditions::not_found, "the source has no address");
@@ -52,6 +52,7 @@ void outgoing_link::start(const amqp::spec::attach& asked) {
   request.dynamic = source.dynamic;
   request.to_consume = true;
   request.hint = hint_of(source.capabilities);
+  request.wish = wish_of(asked, owner_.container());
   resolve(std::move(request));
 }
 
@@ -62,8 +63,16 @@ void outgoing_link::on_resolved(const core::node_reply& reply) {
   in_force.dynamic = asked_.source->dynamic;
   in_force.browsing = browsing_;
   in_force.address = in_force.dynamic ? reply.name : *asked_.source->address;
-  if (in_force.dynamic) temporary_ = reply.name;
   in_force.filter = std::move(filter_);
+  if (in_force.dynamic || (reply.subscribed && reply.subscription.empty())) {
+    temporary_ = reply.name;
+  }
+  // To a topic all links are as `copy` says: each subscription has its own.
+  if (reply.subscribed) in_force.browsing = browsing_ = false;
+  in_force.subscribed = reply.subscribed;
+  in_force.lasting = reply.subscribed && request_lasts(asked_);
+  subscription_ = reply.subscription;
+  ticket_ = reply.ticket;
   attached_ = true;
   wire_out_.attach(reply_to_receiver(asked_, in_force));
   core::letter l;
@@ -101,7 +110,7 @@ bool outgoing_link::has_few_left() const {
 
 /// Tells the queue how far it may go.
 void outgoing_link::ask() {
-  if (!attached_ || ending_) return;
+  if (!attached_ || ending_ || !queue_) return;
   const std::uint32_t limit = this->limit();
   const bool drain = wire_out_.is_draining();
   const auto more = static_cast<std::int32_t>(limit - asked_for_);
@@ -151,6 +160,7 @@ void outgoing_link::on_letter(core::letter&& l) {
     case core::letter_kind::detached:
       if (ending_) return;
       temporary_.clear();  // it has gone already
+      if (l.detail->condition == conditions::stolen) on_gone(departure::detached);
       detach(l.detail->condition, l.detail->description);
       break;
     default: return;
@@ -317,11 +327,12 @@ void outgoing_link::on_answer(const core::letter& l) {
 
 // --- the end ---------------------------------------------------------------------------------
 
-void outgoing_link::on_gone(departure) {
+void outgoing_link::on_gone(departure why) {
   flush_settlements();
   settle_written();
   ending_ = true;
-  if (!queue_) return;
+  if (!queue_ || std::exchange(left_, true)) return;
+  if (ticket_ != 0) with_.nodes.leave(home(), subscription_, ticket_, why == departure::closed);
   // First, or what is given back would come straight here again.
   core::letter l;
   l.kind = core::letter_kind::unsubscribe;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "amqp/engine/event.hpp"
@@ -45,6 +46,7 @@ class outgoing_link final : public link_base {
                    const core::message_ptr& message) override;
   void on_resolved(const core::node_reply& reply) override;
   void on_gone(departure why) override;
+  bool on_closing() override;
 
  private:
   struct kept {  // a delivery that waits
@@ -56,6 +58,10 @@ class outgoing_link final : public link_base {
     core::sequence last = 0;
     std::uint32_t id = 0;
   };
+
+  // outgoing_subscribe.cpp: links to subscriptions
+  void look_up();
+  void on_looked_up(const core::subscription_reply& reply);
 
   void send_pending();
   void send(const core::message_ptr& message, const core::delivery& d);
@@ -75,6 +81,10 @@ class outgoing_link final : public link_base {
 
   amqp::engine::sender& wire_out_;
   amqp::spec::attach asked_ = {};
+  std::string subscription_ = {};  // that this link has joined, or has looked up
+  std::uint64_t ticket_ = 0;       // joined
+  bool looked_up_ = false;
+  bool left_ = false;              // the queue
   std::unique_ptr<const core::predicate> wants_;  // until the queue has it
   amqp::codec::map filter_;                       // what of the filters asked for is applied
   bool browsing_ = false;

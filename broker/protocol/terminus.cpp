@@ -15,11 +15,14 @@ using amqp::symbol;
 
 namespace {
 
-/// Capabilities that we keep: that the node is a queue.
-amqp::codec::multiple<symbol> kept(const amqp::codec::multiple<symbol>& asked) {
+/// Capabilities that we keep: what kind of node it is, and how its subscription is shared.
+amqp::codec::multiple<symbol> kept(const amqp::codec::multiple<symbol>& asked,
+                                   bool subscribed = false) {
   amqp::codec::multiple<symbol> out;
   for (const symbol& c : asked) {
-    if (c == "queue" || c == "temporary-queue") out.push_back(c);
+    const bool kind = c == "queue" || c == "temporary-queue" || c == "topic" ||
+                      c == "temporary-topic";
+    if (kind || (subscribed && (c == "shared" || c == "global"))) out.push_back(c);
   }
   return out;
 }
@@ -44,6 +47,40 @@ core::node_hint hint_of(const amqp::codec::multiple<symbol>& capabilities) {
     return core::node_hint::queue;
   }
   return core::node_hint::any;
+}
+
+bool request_lasts(const spec::attach& asked) {
+  return asked.source && asked.source->expiry_policy == "never";
+}
+
+core::subscription_wish wish_of(const spec::attach& asked, const std::string& container) {
+  core::subscription_wish out;
+  out.container = container;
+  out.link = asked.name;
+  const auto& capabilities = asked.source ? asked.source->capabilities : asked.desired_capabilities;
+  out.shared = capabilities.contains("shared");
+  out.global = capabilities.contains("global");
+  if (!asked.source) return out;
+  out.lasting = request_lasts(asked);
+  out.durable = asked.source->durable != spec::terminus_durability::none;
+  if (asked.source->filter) {
+    amqp::octet_buffer octets;
+    amqp::codec::encode(octets, *asked.source->filter);
+    const auto span = octets.octets();
+    out.filter.assign(reinterpret_cast<const char*>(span.data()), span.size());
+  }
+  return out;
+}
+
+spec::source source_of(const core::subscription& what) {
+  spec::source out;
+  out.address = what.address;
+  if (what.durable) out.durable = spec::terminus_durability::unsettled_state;
+  out.expiry_policy = "never";
+  out.distribution_mode = symbol("copy");
+  if (what.shared) out.capabilities.push_back("shared");
+  if (what.global) out.capabilities.push_back("global");
+  return out;
 }
 
 spec::target dynamic_target(const spec::target& asked, std::string name) {
@@ -77,15 +114,19 @@ spec::attach reply_to_receiver(const spec::attach& asked, const source_in_force&
   reply.target = asked.target.empty() ? amqp::codec::to_raw(spec::target{}) : asked.target;
   spec::source in_force = asked.source.value_or(spec::source{});
   in_force.address = source.address;
-  in_force.durable = spec::terminus_durability::none;
+  if (!source.lasting) in_force.durable = spec::terminus_durability::none;
   in_force.dynamic = source.dynamic;
   in_force.dynamic_node_properties.reset();
   if (source.dynamic) in_force.dynamic_node_properties = lifetime_of_dynamic();
-  in_force.distribution_mode = symbol(source.browsing ? "copy" : "move");
+  const bool copy = source.browsing || source.subscribed;
+  in_force.distribution_mode = symbol(copy ? "copy" : "move");
   in_force.filter.reset();
   // Only what is applied is claimed. [3.5.8]
   if (!source.filter.empty()) in_force.filter = source.filter;
-  in_force.capabilities = kept(in_force.capabilities);
+  in_force.capabilities = kept(in_force.capabilities, source.subscribed);
+  if (source.subscribed && asked.desired_capabilities.contains("SHARED-SUBS")) {
+    reply.offered_capabilities.push_back("SHARED-SUBS");
+  }
   if (in_force.outcomes.empty()) {
     for (const std::string_view o : {"amqp:accepted:list", "amqp:rejected:list",
                                      "amqp:released:list", "amqp:modified:list"}) {

@@ -28,7 +28,17 @@ struct source_in_force {
   bool dynamic = false;
   bool browsing = false;
   amqp::codec::map filter = {};  // those that are applied
+  bool subscribed = false;  // a subscription's, to a topic or an exchange
+  bool lasting = false;     // ... which is found again
 };
+
+/// Whether the source's terminus is to outlive its link.
+[[nodiscard]] bool request_lasts(const amqp::spec::attach& asked);
+/// How a receiver wants to be subscribed, if its source is a topic or an exchange.
+[[nodiscard]] core::subscription_wish wish_of(const amqp::spec::attach& asked,
+                                              const std::string& container);
+/// The source of a subscription, for a link that asked without one.
+[[nodiscard]] amqp::spec::source source_of(const core::subscription& what);
 
 /// Our attach to a peer that receives.
 [[nodiscard]] amqp::spec::attach reply_to_receiver(const amqp::spec::attach& asked,

@@ -7,8 +7,8 @@ import select
 import socket
 import time
 
-from proton import (Collector, Connection, Delivery, Endpoint, Event, Link, Message, Terminus,
-                    Transport, symbol)
+from proton import (Array, Collector, Connection, Data, Delivery, Endpoint, Event, Link, Message,
+                    Terminus, Transport, UNDESCRIBED, symbol)
 
 ACCEPTED, REJECTED = Delivery.ACCEPTED, Delivery.REJECTED
 RELEASED, MODIFIED = Delivery.RELEASED, Delivery.MODIFIED
@@ -77,6 +77,14 @@ def _pump(timeout):
             peer.write()
     for peer in live:
         peer.process()
+
+
+def put_symbols(data, names):
+    """A field of type `multiple`: one value, or an array of them."""
+    if names and len(names) > 1:
+        data.put_py_array(Array(UNDESCRIBED, Data.SYMBOL, *[symbol(one) for one in names]))
+    elif names:
+        data.put_object(symbol(names[0]))
 
 
 class Received:
@@ -260,8 +268,7 @@ class Peer:
             target.dynamic = True
         if properties:
             target.properties.put_dict(properties)
-        for one in capabilities or []:
-            target.capabilities.put_object(symbol(one))
+        put_symbols(target.capabilities, capabilities)
         link.source.address = link.name
         if settled is not None:
             link.snd_settle_mode = Link.SND_SETTLED if settled else Link.SND_UNSETTLED
@@ -283,8 +290,7 @@ class Peer:
             link.source.dynamic = True
         if copy:
             link.source.distribution_mode = Terminus.DIST_MODE_COPY
-        for one in capabilities or []:
-            link.source.capabilities.put_object(symbol(one))
+        put_symbols(link.source.capabilities, capabilities)
         link.target.address = link.name
         if settled is not None:
             link.snd_settle_mode = Link.SND_SETTLED if settled else Link.SND_UNSETTLED

@@ -18,8 +18,8 @@ from broker_process import Broker, StartFailed  # noqa: E402
 from case import Environment  # noqa: E402
 import peer as peers  # noqa: E402
 
-MODULES = ["cases_outcomes", "cases_messages", "cases_links", "cases_security", "cases_restart",
-           "cases_scale", "cases_filters"]
+MODULES = ["cases_outcomes", "cases_messages", "cases_links", "cases_topics", "cases_security",
+           "cases_restart", "cases_scale", "cases_filters"]
 LINE = re.compile(r"^case (ok|FAIL) ([\d.]+) ([^|]*)(?:\| (.*))?$")
 
 

@@ -237,6 +237,26 @@ TEST_CASE("file: tables become listeners, queues, users and rules") {
   CHECK(s.users[0].allowed.manage.empty());
 }
 
+TEST_CASE("file: exchanges come with their bindings") {
+  fixture f;
+  const std::string path =
+      f.file("[[exchange]]\nname = \"plain\"\n"
+             "[[exchange]]\nname = \"shop\"\ntype = \"headers\"\ndurable = false\n"
+             "auto-delete = true\ninternal = true\nalternate = \"plain\"\nbindings = [\n"
+             "{queue = \"q\", key = \"k\"},\n"
+             "{exchange = \"plain\", arguments = {colour = \"red\", n = 3, urgent = true}}]\n");
+  const settings s = f.run({"--config", path});
+  REQUIRE(s.exchanges.size() == 2);
+  CHECK(s.exchanges[0] == exchange{.name = "plain"});
+  exchange shop{.name = "shop", .type = "headers", .durable = false, .auto_delete = true,
+                .internal = true, .alternate = "plain"};
+  shop.bindings.push_back({.queue = "q", .key = "k"});
+  shop.bindings.push_back(
+      {.exchange = "plain",
+       .arguments = {{"colour", std::string("red")}, {"n", std::int64_t{3}}, {"urgent", true}}});
+  CHECK(s.exchanges[1] == shop);
+}
+
 TEST_CASE("file: an empty one changes nothing") {
   fixture f;
   CHECK(f.run({"--config", f.file("")}).link_credit == 1'000);
@@ -259,7 +279,23 @@ TEST_CASE("file: what is wrong is said with its line and key") {
       {"number for a text", "data = 1\n", ":1: data: must be a text in quotes"},
       {"text for a boolean", "anonymous = \"true\"\n", ":1: anonymous: must be true or false"},
       {"out of range", "max-frame-size = 1\n", ":1: max-frame-size: 1 is out of range"},
-      {"exchange", "\n[[exchange]]\nname = \"e\"\n", ":2: exchange: exchanges are not implemented"},
+      {"type of exchange", "\n[[exchange]]\nname = \"e\"\ntype = \"odd\"\n",
+       ":4: exchange.type: is one of direct, topic"},
+      {"reserved exchange", "[[exchange]]\nname = \"amq.e\"\n",
+       ":2: exchange.name: names that begin with `amq.`"},
+      {"binding without an end", "[[exchange]]\nname = \"e\"\nbindings = [{key = \"k\"}]\n",
+       ":3: exchange.bindings: needs either `queue` or `exchange`"},
+      {"binding with two ends",
+       "[[exchange]]\nname = \"e\"\nbindings = [{queue = \"q\", exchange = \"f\"}]\n",
+       ":3: exchange.bindings: needs either"},
+      {"unknown key of a binding",
+       "[[exchange]]\nname = \"e\"\nbindings = [{queue = \"q\", kee = \"k\"}]\n",
+       ":3: exchange.bindings.kee: is not a key of [[exchange.bindings]]; did you mean `key`?"},
+      {"bindings that are no list", "[[exchange]]\nname = \"e\"\nbindings = \"q\"\n",
+       ":3: exchange.bindings: must be a list of tables"},
+      {"argument of a strange type",
+       "[[exchange]]\nname = \"e\"\nbindings = [{queue = \"q\", arguments = {a = 1.5}}]\n",
+       ":3: exchange.bindings.arguments.a: must be a text, a whole number"},
       {"one table", "[queue]\nname = \"a\"\n", ":1: queue: is a list of tables; write [[queue]]"},
       {"unknown key in a table", "[[queue]]\nname = \"a\"\ndurabel = true\n",
        ":3: queue.durabel: is not a key of [[queue]]; did you mean `durable`?"},

@@ -60,6 +60,27 @@ TEST_CASE("address: every form names what it should") {
   }
 }
 
+TEST_CASE("address: the path of an exchange may have a key, decoded like names") {
+  CHECK_FALSE(parse_address("/exchanges/e").key.has_value());
+  CHECK(parse_address("/exchanges/e/").key == "");
+  CHECK(parse_address("/exchanges/e/a.%23").key == "a.#");
+  CHECK(parse_address("/exchanges/a%2Fb/c%2Fd").name == "a/b");
+  CHECK(parse_address("/exchanges/a%2Fb/c%2Fd").key == "c/d");
+  for (const char* text : {"/exchanges/e/a/b", "/exchanges/e/%4", "/exchanges/e/%FF"}) {
+    CAPTURE(std::string(text));
+    CHECK(parse_address(text).kind == kind::invalid);
+  }
+}
+
+TEST_CASE("address: the path of a queue reads back as its name") {
+  for (const char* name : {"q", "a/b", "100%", "%41", "a b", "\xc3\xa9"}) {
+    CAPTURE(std::string(name));
+    const address a = parse_address(queue_path(name));
+    CHECK(a.kind == kind::queue);
+    CHECK(a.name == name);
+  }
+}
+
 TEST_CASE("address: percent-decoding takes both cases of digits, and nothing else") {
   CHECK(percent_decoded("%2f%2F") == "//");
   CHECK(percent_decoded("plain+text") == "plain+text");

@@ -2,69 +2,14 @@
 // Names become queues: looked up, made, refused, removed, and found again after a restart.
 #include "broker/core/directory.hpp"
 
-#include <memory>
 #include <string>
 
 #include "amqp/spec/conditions.hpp"
-#include "tests/broker/core/world.hpp"
+#include "tests/broker/core/town.hpp"
 
 using namespace whimbrel;
 using namespace whimbrel::test;
 namespace conditions = amqp::spec::conditions;
-
-namespace {
-
-core::directory_options settings() {
-  core::directory_options o;
-  o.rules.push_back({[](std::string_view n) { return n.starts_with("never."); }, false, true});
-  o.rules.push_back({[](std::string_view n) { return n.starts_with("fast."); }, true, false});
-  o.rules.push_back({[](std::string_view n) { return !n.starts_with("odd."); }, true, true});
-  o.random_name = [n = 0]() mutable { return "r" + std::to_string(++n); };
-  return o;
-}
-
-core::node_request ask(const std::string& address, std::uint64_t connection = 1) {
-  core::node_request r;
-  r.address = address;
-  r.connection = connection;
-  r.to_consume = true;
-  r.may_use = r.may_configure = [](std::string_view) { return true; };
-  return r;
-}
-
-/// A world with a directory; answers are kept until they are asked for.
-struct town {
-  explicit town(world& of, core::directory_options o = settings()) : w(of), nodes(std::move(o)) {
-    std::vector<core::shard*> all;
-    for (auto& s : w.shards) all.push_back(s.get());
-    nodes.set_shards(std::move(all));
-  }
-  using promise = std::shared_ptr<std::optional<core::node_reply>>;
-  promise resolve(core::node_request r, std::size_t from = 0) {
-    auto out = std::make_shared<std::optional<core::node_reply>>();
-    nodes.resolve(*w.shards[from], std::move(r), [out](const core::node_reply& reply) {
-      CHECK_FALSE(out->has_value());
-      *out = reply;
-    });
-    return out;
-  }
-  core::node_reply reply(core::node_request r) {
-    const auto out = resolve(std::move(r), w.shards.size() / 2);
-    w.settle_down();
-    REQUIRE(out->has_value());
-    return **out;
-  }
-  world& w;
-  core::directory nodes;
-};
-
-std::string refusal(const core::node_reply& r) {
-  CHECK_FALSE(r.is_ok());
-  CHECK_FALSE(r.description.empty());
-  return std::string(r.condition);
-}
-
-}  // namespace
 
 TEST_CASE("directory: an unknown name is made once, however many ask while it is in the making") {
   on_each_shape([](world& w) {
@@ -140,11 +85,11 @@ TEST_CASE("directory: what is not there or not known is refused with its conditi
       {"/queues/a/b", conditions::invalid_field},
       {"/queues/%zz", conditions::invalid_field},
       {"", conditions::invalid_field},
-      {"/exchanges/e", conditions::not_implemented},
-      {"/topics/t", conditions::not_implemented},
+      {"/exchanges/e", conditions::not_found},
+      {"/exchanges/e/f/g", conditions::invalid_field},
       {"/streams/s", conditions::not_implemented},
-      {"topic://t", conditions::not_implemented},
-      {"plain", conditions::not_implemented, core::node_hint::topic},
+      {"temp.mine", conditions::not_found},
+      {"subscription.mine", conditions::not_found},
   };
   on_each_shape([&](world& w) {
     town t(w);
@@ -259,7 +204,7 @@ TEST_CASE("directory: durable queues and their messages are found again, orphans
     for (int start = 0; start < 2; ++start) {
       CAPTURE(start);
       world w({.workers = workers}, disk);
-      town t(w);
+      town t(w, settings(), false);
       w.store.recover(t.nodes);
       CHECK(t.nodes.size() == 2);
       CHECK(t.nodes.recovered_messages() == 2);

@@ -160,7 +160,7 @@ async function browsed(port) {
 
 async function refused(port) {
     const connection = await connect(port);
-    const rows = [['/queues/rhea-none', 'amqp:not-found'], ['/topics/t', 'amqp:not-implemented'],
+    const rows = [['/queues/rhea-none', 'amqp:not-found'], ['/exchanges/none', 'amqp:not-found'],
         ['/streams/s', 'amqp:not-implemented']];
     for (const [address, condition] of rows) {
         const consumer = connection.open_receiver({source: address, credit_window: 0});
