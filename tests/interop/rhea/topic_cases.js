@@ -55,7 +55,7 @@ async function durable(port) {
     let link = await receiver(connection, lasting('/topics/rhea-durable'), {name: 'news'});
     check_equal(link.source.expiry_policy, 'never', 'the expiry in force');
     link.detach();
-    await event(link, 'receiver_detached', 'the answer to detach');
+    await event(link, 'receiver_close', 'the answer to detach');
     connection.close();
     await event(connection, 'connection_close', 'close');
     await put(to, {body: 1, durable: true}, {body: 2, durable: true});
