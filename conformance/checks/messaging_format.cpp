@@ -47,13 +47,24 @@ const std::array rows = {
               [] { return props({hex("a0 02 00 ff")}); }},
     relay_row{"M-3.2.4-b", "message-id as an int", [] { return props({hex("54 05")}); }, true},
     relay_row{"M-3.2.4-d", "user-id of somebody else",
-              [] { return props({nil(), enc(binary("somebody"))}); }, true},
+              [] {
+                return props({nil(), enc(binary("somebody"))});
+              },
+              true},
     relay_row{"M-3.2.5-a", "application-properties with a symbol as key",
-              [] { return app(map_of({sym("k"), hex("41")})); }, true},
+              [] {
+                return app(map_of({sym("k"), hex("41")}));
+              },
+              true},
     relay_row{"M-3.2.5-b", "application-properties with a list as value",
-              [] { return app(map_of({enc("k"), list_of({hex("41")})})); }, true},
+              [] {
+                return app(map_of({enc("k"), list_of({hex("41")})}));
+              },
+              true},
     relay_row{"M-3.2.5-c", "application-properties with a null value",
-              [] { return app(map_of({enc("k"), nil()})); }},
+              [] {
+                return app(map_of({enc("k"), nil()}));
+              }},
     relay_row{"M-3.2-c", "properties behind the body",
               [] { return body() + described(0x73, list_of({enc("late")})); }, true},
     relay_row{"M-3.2-d", "two properties sections",
@@ -75,20 +86,26 @@ const std::array rows = {
     relay_row{"M-3.2-l", "properties that are a map",
               [] { return described(0x73, map_of({})) + body(); }, true},
     relay_row{"M-3.2.10-a", "message-annotations with a string as key",
-              [] { return described(0x72, map_of({enc("k"), hex("41")})) + body(); }, true},
+              [] {
+                return described(0x72, map_of({enc("k"), hex("41")})) + body();
+              },
+              true},
     relay_row{"M-3.2.2-b", "delivery-annotation rejected that holds no error",
-              [] { return described(0x71, map_of({sym("rejected"), enc("why")})) + body(); }, true},
+              [] {
+                return described(0x71, map_of({sym("rejected"), enc("why")})) + body();
+              },
+              true},
     relay_row{"M-3.2.10-d", "message-annotation x-foo that is not understood",
               [] {
                 return described(0x72, map_of({sym("x-foo-9d1c"), hex("41")})) + body();
               },
               true},
     relay_row{"M-3.2.10-c", "message-annotation x-opt-foo",
-              [] { return described(0x72, map_of({sym("x-opt-foo"), hex("41")})) + body(); }},
-    relay_row{"M-3.2.2-c M-3.2.3-b", "annotations that are empty maps",
               [] {
-                return described(0x71, map_of({})) + described(0x72, map_of({})) + body();
+                return described(0x72, map_of({sym("x-opt-foo"), hex("41")})) + body();
               }},
+    relay_row{"M-3.2.2-c M-3.2.3-b", "annotations that are empty maps",
+              [] { return described(0x71, map_of({})) + described(0x72, map_of({})) + body(); }},
 };
 
 relayed carried(test& t, const bytes& message) {
@@ -128,8 +145,8 @@ void nothing_added(test& t) {
   t.expect("M-3.2.1-a", usual, usual ? "defaults" : to_hex(section(r.came->message, 0x70)));
   t.expect("M-3.2.1-m", h.delivery_count == 0,
            "delivery-count " + std::to_string(h.delivery_count) + " at the first delivery");
-  t.note("M-3.2.1-n", section(r.came->message, 0x70).empty() ? "no header was added"
-                                                             : "a header was added");
+  t.note("M-3.2.1-n",
+         section(r.came->message, 0x70).empty() ? "no header was added" : "a header was added");
 }
 
 void annotations_travel(test& t) {
@@ -141,8 +158,8 @@ void annotations_travel(test& t) {
   const bool kept = has(came, 0x72, "x-opt-m");
   t.expect("M-3.2.3-a", kept, kept ? "message-annotations came" : "message-annotations were lost");
   const bool passed = has(came, 0x71, "x-opt-d");
-  t.expect("M-3.2.2-a", !passed, passed ? "delivery-annotations were passed on"
-                                        : "delivery-annotations stayed");
+  t.expect("M-3.2.2-a", !passed,
+           passed ? "delivery-annotations were passed on" : "delivery-annotations stayed");
   const bool footer = !section(came, 0x78).empty();
   t.note("M-3.2-k", footer ? "the footer came" : "the footer was dropped");
   bool registered = true;
@@ -171,8 +188,8 @@ void expired(test& t) {
   peer p(t);
   p.start();
   link& out = p.producer(address);
-  const std::uint32_t id = p.transfer(
-      out, props({nil(), nil(), nil(), nil(), nil(), nil(), nil(), nil(), hex("83 00 00 00 00 00 00 00 01")}));
+  const std::uint32_t id = p.transfer(out, props({nil(), nil(), nil(), nil(), nil(), nil(), nil(),
+                                                  nil(), hex("83 00 00 00 00 00 00 00 01")}));
   const auto told = p.outcome(id);
   const std::size_t n = take(t, address, 1).size();
   t.note("M-3.2.4-i", std::string(told ? state_text(told->state) : "no outcome") + ", " +

@@ -113,7 +113,8 @@ void one_acquirer(test& t) {
            std::to_string(int{x.has_value()} + int{y.has_value()}) + " of two links got it");
   const bool held = !(x ? b.receive(other, t.peer().quiet * 2) : a.receive(in, t.peer().quiet * 2));
   t.expect("M-3.3-b", held, held ? "held while unsettled" : "given to another while unsettled");
-  t.note("M-3.4.4-b", held ? "it releases nothing by itself in this time" : "it released by itself");
+  t.note("M-3.4.4-b",
+         held ? "it releases nothing by itself in this time" : "it released by itself");
   t.note("M-3.4.5-f", held ? "it modifies nothing by itself in this time" : "see M-3.4.4-b");
   if (x) a.settle(x->id, accepted);
   if (y) b.settle(y->id, accepted);
@@ -145,8 +146,8 @@ void listed_outcomes_alone(test& t) {
   fill(t, address, 1);
   peer p(t);
   p.start();
-  link& in = p.receiver(address, {.source = spec::source{.address = address,
-                                                         .outcomes = {"amqp:accepted:list"}}});
+  link& in = p.receiver(
+      address, {.source = spec::source{.address = address, .outcomes = {"amqp:accepted:list"}}});
   const auto& outcomes = in.reply.source->outcomes;
   const delivery d = one(p, in);
   if (outcomes.contains("amqp:rejected:list")) {
@@ -186,13 +187,14 @@ void early_outcome(test& t) {
   p.credit(in, 1, {.incoming_window = 1});
   const auto x = p.maybe<spec::transfer>();
   if (!x || !x->more) throw not_set_up("the message did not come in frames");
-  p.send(0, spec::disposition{.role = spec::role::receiver, .first = *x->delivery_id,
-                              .state = accepted});
+  p.send(0, spec::disposition{
+                .role = spec::role::receiver, .first = *x->delivery_id, .state = accepted});
   p.flow(0, {.incoming_window = 1000});
   const auto d = p.receive(in);
-  t.expect("M-3.4.2-b", d.has_value(), !d            ? "the rest never came"
-                                       : d->aborted ? "aborted"
-                                                    : "the rest came");
+  t.expect("M-3.4.2-b", d.has_value(),
+           !d           ? "the rest never came"
+           : d->aborted ? "aborted"
+                        : "the rest came");
 }
 
 void copies(test& t) {
@@ -200,13 +202,13 @@ void copies(test& t) {
   fill(t, address, 3);
   peer p(t);
   p.start();
-  link& in = p.receiver(address, {.source = spec::source{.address = address,
-                                                         .distribution_mode = symbol("copy")}});
+  link& in = p.receiver(
+      address, {.source = spec::source{.address = address, .distribution_mode = symbol("copy")}});
   const auto& mode = in.reply.source->distribution_mode;
   t.expect("M-3.5.3-g", true, "asked for copy, in force: " + (mode ? mode->text : "null"));
   if (!mode || *mode != "copy") throw not_offered("it does not copy");
-  link& moving = p.receiver(address, {.source = spec::source{.address = address,
-                                                             .distribution_mode = symbol("move")}});
+  link& moving = p.receiver(
+      address, {.source = spec::source{.address = address, .distribution_mode = symbol("move")}});
   const auto& moved = moving.reply.source->distribution_mode;
   t.expect("M-3.5.3-f", moved.has_value(), moved ? "move is told as well" : "move is not told");
   p.detach(moving);
@@ -228,8 +230,8 @@ void default_outcome(test& t) {
   peer p(t);
   p.start();
   const auto failed = state_of(spec::modified{.delivery_failed = true});
-  link& in = p.receiver(address, {.source = spec::source{.address = address,
-                                                         .default_outcome = failed}});
+  link& in =
+      p.receiver(address, {.source = spec::source{.address = address, .default_outcome = failed}});
   const auto in_force = state_as<spec::modified>(in.reply.source->default_outcome);
   if (!in_force || in_force->delivery_failed != true) {
     throw not_offered("it does not take the default-outcome asked for");
@@ -238,8 +240,8 @@ void default_outcome(test& t) {
   p.detach(in);
   const auto left = take(t, address, 1);
   const auto count = left.empty() ? 0 : header_in(left[0].message).delivery_count;
-  t.expect("M-3.5.3-j", count == 1, "after the link was closed: delivery-count " +
-                                        std::to_string(count));
+  t.expect("M-3.5.3-j", count == 1,
+           "after the link was closed: delivery-count " + std::to_string(count));
 }
 
 void minimal_source(test& t) {
@@ -262,8 +264,8 @@ void add_messaging_outcomes(checks& out) {
   out.push_back({"M-3.4.5-a", "modified with delivery-failed", failed_counts});
   out.push_back({"M-3.4.5-c", "modified with undeliverable-here", not_here});
   out.push_back({"M-3.4.5-d", "modified with annotations", annotations_merge});
-  out.push_back({"M-3.3-a M-3.3-b M-3.4.4-b M-3.4.5-f", "one message, two consumers",
-                 one_acquirer});
+  out.push_back(
+      {"M-3.3-a M-3.3-b M-3.4.4-b M-3.4.5-f", "one message, two consumers", one_acquirer});
   out.push_back({"M-3.4-b", "where a released message goes", release_order});
   out.push_back({"M-3.4-c", "an outcome that the source does not list", listed_outcomes_alone});
   out.push_back({"M-3.4-d", "outcomes that our source lists", our_outcomes_alone});

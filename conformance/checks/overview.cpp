@@ -31,8 +31,8 @@ void plain_peer(test& t) {
 }
 
 void offers_transactions(test& t) {
-  t.note("O-0.2-g", t.peer().has_transactions ? "the coordinator is there"
-                                              : t.peer().no_transactions);
+  t.note("O-0.2-g",
+         t.peer().has_transactions ? "the coordinator is there" : t.peer().no_transactions);
   t.note("O-0.2-d", t.peer().has_transactions ? "see part 4" : t.peer().no_transactions);
 }
 
@@ -47,7 +47,8 @@ constexpr std::array reasons = {
     reason{"T-2.4.3-c T-2.4.5-k T-2.6.3-g T-2.6.7-k T-2.7.1-p T-2.7.1-r T-2.8.16-a T-2.8.18-a "
            "M-3.2.10-b M-3.5.3-i",
            "only to be seen at a client"},
-    reason{"T-2.4.6-c T-2.5.5-a", "a permission that the peer may or may not use; nothing to judge"},
+    reason{"T-2.4.6-c T-2.5.5-a",
+           "a permission that the peer may or may not use; nothing to judge"},
     reason{"T-2.7.1-i T-2.7.1-q T-2.7.2-f T-2.7.3-r", "nothing that would show it can be provoked"},
     reason{"T-2.7.3-q", "needs more unsettled deliveries than fit a frame"},
     reason{"T-2.7.5-ac T-2.6.12-i", "needs a resumed link, or a message that expires while held"},

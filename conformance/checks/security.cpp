@@ -110,8 +110,9 @@ void refused(test& t, const bytes& octets) {
   const auto o = p.maybe<spec::sasl_outcome>();
   if (o && o->code == spec::sasl_code::ok) return t.expect_all(false, "authenticated by it");
   const bool ended = p.ends(t.peer().timeout);
-  if (o) return t.expect_all(ended, ended ? "sasl-outcome(failure), then the end"
-                                          : "sasl-outcome(failure), but no end");
+  if (o)
+    return t.expect_all(
+        ended, ended ? "sasl-outcome(failure), then the end" : "sasl-outcome(failure), but no end");
   t.expect_all(ended, ended ? "dropped the connection" : "neither answered nor ended anything");
 }
 
@@ -125,23 +126,18 @@ const std::array refused_rows = {
     refused_row{"S-5.3.1-e", "an empty SASL frame",
                 [](const test&) { return hex("00 00 00 08 02 01 00 00"); }},
     refused_row{"S-5.3.1-d", "an open in a SASL frame",
-                [](const test&) {
-                  return sasl_frame(enc(spec::open{.container_id = "x"}));
-                }},
+                [](const test&) { return sasl_frame(enc(spec::open{.container_id = "x"})); }},
     refused_row{"S-5.3.1-f", "an AMQP frame during SASL",
                 [](const test&) { return frame_with(0, spec::open{.container_id = "x"}); }},
     refused_row{"S-5.3.2-c", "sasl-outcome from the client",
                 [](const test&) { return sasl_frame(enc(spec::sasl_outcome{})); }},
     refused_row{"S-5.3.2-c", "sasl-mechanisms from the client",
-                [](const test&) {
-                  return sasl_frame(enc(spec::sasl_mechanisms{{"ANONYMOUS"}}));
-                }},
+                [](const test&) { return sasl_frame(enc(spec::sasl_mechanisms{{"ANONYMOUS"}})); }},
     refused_row{"S-5.3.2-d", "sasl-response before init",
                 [](const test&) { return sasl_frame(enc(spec::sasl_response{binary("x")})); }},
-    refused_row{"S-5.3.3.2-a", "a mechanism that is not offered",
-                [](const test&) {
-                  return sasl_frame(enc(spec::sasl_init{.mechanism = symbol("BOGUS")}));
-                }},
+    refused_row{
+        "S-5.3.3.2-a", "a mechanism that is not offered",
+        [](const test&) { return sasl_frame(enc(spec::sasl_init{.mechanism = symbol("BOGUS")})); }},
     refused_row{"S-5.3.3.2-c", "init without mechanism",
                 [](const test&) { return sasl_frame(composite(0x41, {})); }},
 };
@@ -170,7 +166,9 @@ void wrong_password(test& t) {
   const bool failed = o && o->code != spec::sasl_code::ok;
   const bool ended = p.ends();
   t.expect("S-5.3.3.5-b", failed && ended && !o->additional_data,
-           !o ? "no outcome came" : ended ? "outcome, then the end" : "outcome, but no end");
+           !o      ? "no outcome came"
+           : ended ? "outcome, then the end"
+                   : "outcome, but no end");
   t.expect("S-5.1-a", failed && ended, ended ? "the stream ended behind the outcome" : "no end");
   t.expect("S-5.3.2-f", p.theirs().container_id.empty(), "the open behind it was not answered");
 }
@@ -190,14 +188,15 @@ void long_init(test& t) {
   bytes frame;
   while (frame.size() < 512) {
     password += 'p';
-    init.initial_response = binary(amqp::sasl::encode_plain(
-        {.authzid = "", .authcid = "no-such-user", .passwd = password}));
+    init.initial_response = binary(
+        amqp::sasl::encode_plain({.authzid = "", .authcid = "no-such-user", .passwd = password}));
     frame = sasl_frame(enc(init));
   }
   p.write(frame);
   const auto o = p.maybe<spec::sasl_outcome>();
-  t.expect("S-5.3.1-c", o.has_value(),
-           o ? "a sasl-init of 512 octets was answered" : "a sasl-init of 512 octets was not answered");
+  t.expect(
+      "S-5.3.1-c", o.has_value(),
+      o ? "a sasl-init of 512 octets was answered" : "a sasl-init of 512 octets was not answered");
 }
 
 void no_initial_response(test& t) {
@@ -237,9 +236,9 @@ void tls_header(test& t) {
   const auto h = p.read_header();
   if (h && *h == header_of(2)) return t.note("S-5.2-a", "TLS by the protocol header is offered");
   const bool ended = p.ends();
-  t.expect("S-5.2-a", h && ended, h ? "not offered: " + to_hex(*h) + (ended ? ", then the end"
-                                                                            : ", but no end")
-                                    : "no header came back");
+  t.expect("S-5.2-a", h && ended,
+           h ? "not offered: " + to_hex(*h) + (ended ? ", then the end" : ", but no end")
+             : "no header came back");
 }
 
 }  // namespace
@@ -253,8 +252,8 @@ void add_security(checks& out) {
     out.push_back({row.clauses, row.title, [row](test& t) { refused(t, row.make(t)); }});
   }
   out.push_back({"S-5.3.1-d", "two performatives in a SASL frame", two_in_one});
-  out.push_back({"S-5.3.3.5-b S-5.1-a S-5.3.2-f", "a wrong password, with frames behind",
-                 wrong_password});
+  out.push_back(
+      {"S-5.3.3.5-b S-5.1-a S-5.3.2-f", "a wrong password, with frames behind", wrong_password});
   out.push_back({"S-5.3.3.2-f", "PLAIN without its NULs", bad_plain});
   out.push_back({"S-5.3.1-c", "a sasl-init of 512 octets", long_init});
   out.push_back({"S-5.3.3.2-d S-5.3.3.4-a S-5.3.3.3-a", "PLAIN without initial-response",

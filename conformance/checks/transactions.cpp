@@ -7,9 +7,8 @@ namespace whimbrel::conformance {
 controller::controller(peer& p, spec::source source, std::uint16_t channel) : peer_(p) {
   const auto& subject = p.owner().peer();
   if (!subject.has_transactions) throw not_offered("no coordinator: " + subject.no_transactions);
-  control_ = &p.producer("", {.source = std::move(source),
-                              .target = codec::to_raw(spec::coordinator{})},
-                         channel);
+  control_ = &p.producer(
+      "", {.source = std::move(source), .target = codec::to_raw(spec::coordinator{})}, channel);
 }
 
 std::string controller::answer::text() const {
@@ -297,8 +296,7 @@ void unknown_in_transfer(test& t) {
   link& out = p.producer(address);
   p.transfer(out, data_message("x"), {.state = in_txn(unknown_txn())});
   const reaction what = p.react();
-  t.judge("X-4.4.1-e", what,
-          "rejected|detach|end|close ~amqp:transaction:unknown-id");
+  t.judge("X-4.4.1-e", what, "rejected|detach|end|close ~amqp:transaction:unknown-id");
   const bool nothing = take(t, address, 1).empty();
   t.expect("X-4.4.1-e", nothing, what.text() + (nothing ? "" : "; and it was stored"));
 }
@@ -310,9 +308,13 @@ void partial_at_discharge(test& t) {
   controller c(p);
   link& out = p.producer(address);
   const binary txn = c.declare();
-  p.send(0, spec::transfer{.handle = out.handle, .delivery_id = p.next_delivery_id++,
-                           .delivery_tag = binary("part"), .message_format = 0, .more = true,
-                           .state = in_txn(txn)},
+  p.send(0,
+         spec::transfer{.handle = out.handle,
+                        .delivery_id = p.next_delivery_id++,
+                        .delivery_tag = binary("part"),
+                        .message_format = 0,
+                        .more = true,
+                        .state = in_txn(txn)},
          hex("00 53 75"));
   ++out.delivery_count;
   const std::uint32_t id = p.transfer(c.control(), discharge_message(txn, false));
@@ -376,7 +378,8 @@ void no_coordinator(test& t) {
   if (t.peer().has_transactions) throw not_offered("the coordinator is there");
   peer p(t);
   p.start();
-  p.send(0, spec::attach{.name = t.unique("txn"), .source = spec::source{},
+  p.send(0, spec::attach{.name = t.unique("txn"),
+                         .source = spec::source{},
                          .target = codec::to_raw(spec::coordinator{}),
                          .initial_delivery_count = 0});
   const auto a = p.expect<spec::attach>();
@@ -392,11 +395,12 @@ void add_transactions(checks& out) {
                  "the coordinator", coordinator});
   out.push_back({"X-4.2-h X-4.4.1-f", "two transactions at a time", two_declared});
   out.push_back({"X-4.2-c X-4.3-i", "declare and discharge sent settled", settled_declare});
-  out.push_back({"X-4.3-c X-4.3-d X-4.2-e X-4.5.2-a", "how refusals are carried",
-                 refused_carriers});
-  out.push_back({"X-4.3-a X-4.3-b X-4.3-g X-4.3-h X-4.4.1-c X-4.4.1-d X-4.4.4.1-b X-4.4-a X-4.4.1-g "
-                 "X-4.4.4.1-g",
-                 "commit and rollback of postings", discharges});
+  out.push_back(
+      {"X-4.3-c X-4.3-d X-4.2-e X-4.5.2-a", "how refusals are carried", refused_carriers});
+  out.push_back(
+      {"X-4.3-a X-4.3-b X-4.3-g X-4.3-h X-4.4.1-c X-4.4.1-d X-4.4.4.1-b X-4.4-a X-4.4.1-g "
+       "X-4.4.4.1-g",
+       "commit and rollback of postings", discharges});
   out.push_back({"X-4.3-f X-4.1-a", "control messages that make no sense", bad_control_messages});
   out.push_back({"X-4.1-c", "closing the control link", closing_control});
   out.push_back({"X-4.1-d", "losing the control link", losing_control});

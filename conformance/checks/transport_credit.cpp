@@ -95,12 +95,12 @@ void drains(test& t, std::uint32_t messages) {
   }
   f = in.flow;
   const std::size_t n = arrived(p, in, 10, milliseconds(1));
-  const bool told = f && f->link_credit.value_or(0) == 0 &&
-                    f->delivery_count.value_or(0) == before + 10;
+  const bool told =
+      f && f->link_credit.value_or(0) == 0 && f->delivery_count.value_or(0) == before + 10;
   const std::string text =
       count_text(n, "deliveries, then ") +
-      (f ? "a flow of credit " + std::to_string(f->link_credit.value_or(0)) + " at delivery-count +" +
-               std::to_string(f->delivery_count.value_or(0) - before)
+      (f ? "a flow of credit " + std::to_string(f->link_credit.value_or(0)) +
+               " at delivery-count +" + std::to_string(f->delivery_count.value_or(0) - before)
          : "no flow");
   if (messages > 0) {
     t.expect("T-2.6.7-g", told && n == messages, text);
@@ -188,12 +188,13 @@ void count_wraps(test& t) {
   link& out = p.producer(t.address(), {.initial_delivery_count = 0xffffffff});
   const auto first = out.flow ? out.flow->delivery_count.value_or(0) : 0;
   for (int i = 0; i < 3; ++i) p.publish(out, numbered("m", static_cast<std::size_t>(i)));
-  p.flow(0, {.handle = out.handle, .delivery_count = out.delivery_count, .available = 0,
-             .echo = true});
+  p.flow(
+      0,
+      {.handle = out.handle, .delivery_count = out.delivery_count, .available = 0, .echo = true});
   if (!p.maybe<spec::flow>()) throw not_offered("it answers no echo on a link");
   const std::uint32_t now = out.flow ? out.flow->delivery_count.value_or(0) : 0;
-  const std::string text = "three deliveries from ffffffff on: delivery-count " +
-                           std::to_string(now);
+  const std::string text =
+      "three deliveries from ffffffff on: delivery-count " + std::to_string(now);
   for (const char* c : {"T-2.6.7-f", "T-2.6.7-o", "T-2.7.4-f"}) t.expect(c, now == 2, text);
   t.note("T-2.6.7-j", "its first flow had delivery-count " + std::to_string(first));
 }
@@ -203,8 +204,11 @@ void only_receiver_grants(test& t) {
   p.start();
   link& out = p.producer(t.address());
   const std::uint32_t credit = out.credit();
-  p.flow(0, {.handle = out.handle, .delivery_count = out.delivery_count, .link_credit = 1,
-             .available = 0, .echo = true});
+  p.flow(0, {.handle = out.handle,
+             .delivery_count = out.delivery_count,
+             .link_credit = 1,
+             .available = 0,
+             .echo = true});
   p.maybe<spec::flow>();
   const std::uint32_t now = out.credit();
   t.expect("T-2.6.7-i", now == credit || now > 1,
@@ -221,9 +225,12 @@ void beyond_credit(test& t) {
   bytes burst;
   for (std::uint32_t i = 0; i <= credit + 5; ++i) {
     burst = std::move(burst) +
-            frame_with(0, spec::transfer{.handle = out.handle, .delivery_id = i,
-                                         .delivery_tag = binary("t" + std::to_string(i)),
-                                         .message_format = 0, .settled = true},
+            frame_with(0,
+                       spec::transfer{.handle = out.handle,
+                                      .delivery_id = i,
+                                      .delivery_tag = binary("t" + std::to_string(i)),
+                                      .message_format = 0,
+                                      .settled = true},
                        data_message("x"));
   }
   p.write(burst);
@@ -243,18 +250,18 @@ void stays_positive(test& t) {
 }  // namespace
 
 void add_transport_credit(checks& out) {
-  out.push_back({"T-2.6.7-a T-2.6.7-n T-2.6.7-j", "a receiver without credit",
-                 nothing_without_credit});
+  out.push_back(
+      {"T-2.6.7-a T-2.6.7-n T-2.6.7-j", "a receiver without credit", nothing_without_credit});
   out.push_back({"T-2.6.7-b T-2.6.7-c T-2.6.9-a T-2.6.7-q", "credit is kept", credit_is_kept});
   out.push_back({"T-2.6.7-r T-2.7.4-n T-2.6.10-a T-2.7.4-e", "credit lowered", credit_reduced});
   out.push_back({"T-2.6.7-g T-2.6.7-p", "drain of four messages", [](test& t) { drains(t, 4); }});
   out.push_back({"T-2.6.7-h", "drain of none", [](test& t) { drains(t, 0); }});
   out.push_back({"T-2.6.8-a", "one credit, then wait", one_credit_waits});
   out.push_back({"T-2.6.8-b", "drain against publish", drain_races});
-  out.push_back({"T-2.6.7-e", "a delivery of several frames for one credit",
-                 whole_delivery_for_one});
-  out.push_back({"T-2.6.7-f T-2.6.7-o T-2.7.4-f T-2.6.7-j", "delivery-count over the wrap",
-                 count_wraps});
+  out.push_back(
+      {"T-2.6.7-e", "a delivery of several frames for one credit", whole_delivery_for_one});
+  out.push_back(
+      {"T-2.6.7-f T-2.6.7-o T-2.7.4-f T-2.6.7-j", "delivery-count over the wrap", count_wraps});
   out.push_back({"T-2.6.7-i", "a sender that sets credit", only_receiver_grants});
   out.push_back({"T-2.6.7-m", "deliveries beyond its credit", beyond_credit});
   out.push_back({"T-2.6.7-l", "more deliveries than announced", stays_positive});

@@ -35,7 +35,8 @@ void one_alone(test& t) {
   }
   const auto left = take(t, address, 3);
   bool second_gone = left.size() == 2;
-  for (const delivery& d : left) second_gone = second_gone && bare_of(d.message) != numbered("m", 1);
+  for (const delivery& d : left)
+    second_gone = second_gone && bare_of(d.message) != numbered("m", 1);
   t.expect("T-2.7.6-b", second_gone, left_text(left.size(), 3) + ", the second accepted");
 }
 
@@ -67,8 +68,8 @@ void wrong_role(test& t) {
   const std::string text = what.text();
   if (what.is != scope::ignored) return t.note("T-2.7.6-g", text);
   const std::size_t left = take(t, address, 1).size();
-  t.expect("T-2.7.6-g", left == 0, left == 0 ? "still held, as it should be; " + text
-                                             : "the message was given back");
+  t.expect("T-2.7.6-g", left == 0,
+           left == 0 ? "still held, as it should be; " + text : "the message was given back");
 }
 
 void unsettled_then_settled(test& t) {
@@ -90,8 +91,8 @@ void settled_without_state(test& t) {
   fill(t, address, 1);
   peer p(t);
   p.start();
-  link& in = p.receiver(address, {.source = spec::source{.address = address,
-                                                         .default_outcome = released}});
+  link& in = p.receiver(address,
+                        {.source = spec::source{.address = address, .default_outcome = released}});
   const std::uint64_t outcome = in.reply.source ? code_of(in.reply.source->default_outcome) : 0;
   const auto all = get(p, in, 1);
   dispose(p, all[0].id, {}, true, {});
@@ -99,7 +100,8 @@ void settled_without_state(test& t) {
   const std::size_t left = take(t, address, 1).size();
   const std::string text = left == 1 ? "the message came again" : "the message did not come again";
   if (outcome != spec::released::type.code) {
-    for (const char* c : {"T-2.7.6-i", "M-3.3-d"}) t.note(c, "no default-outcome in force; " + text);
+    for (const char* c : {"T-2.7.6-i", "M-3.3-d"})
+      t.note(c, "no default-outcome in force; " + text);
     return;
   }
   for (const char* c : {"T-2.7.6-i", "M-3.3-d"}) t.expect(c, left == 1, "released: " + text);
@@ -131,8 +133,9 @@ void directions(test& t) {
   const auto told = p.outcome(all[0].id);
   p.sync();
   const std::size_t left = take(t, address, 1).size();
-  t.expect("T-2.7.6-n", told && left == 0,
-           told ? left_text(left, 1) + ", ours answered" : "our delivery of that id was not answered");
+  t.expect(
+      "T-2.7.6-n", told && left == 0,
+      told ? left_text(left, 1) + ", ours answered" : "our delivery of that id was not answered");
 }
 
 void after_detach(test& t) {

@@ -29,8 +29,8 @@ void keeps_us_alive(test& t) {
     if (!f) break;
   }
   if (!p.endings().empty()) return t.note("T-2.4.5-a", p.endings_text());
-  const std::string text = "at most " + std::to_string(longest) + " ms without a frame; asked for " +
-                           std::to_string(idle);
+  const std::string text = "at most " + std::to_string(longest) +
+                           " ms without a frame; asked for " + std::to_string(idle);
   if (longest > 2 * idle) return t.say("T-2.4.5-a", verdict::fail, text);
   t.say("T-2.4.5-a", longest > idle + 100 ? verdict::warn : verdict::pass, text);
 }

@@ -33,8 +33,8 @@ void second_waits(test& t) {
   if (!d) throw no_answer("no disposition came");
   const std::string text = state_text(d->state) + (d->settled ? ", settled" : ", unsettled");
   for (const char* c : {"T-2.6.12-f", "T-2.7.5-q"}) t.expect(c, !d->settled, text);
-  p.send(0, spec::disposition{.role = spec::role::sender, .first = id, .settled = true,
-                              .state = d->state});
+  p.send(0, spec::disposition{
+                .role = spec::role::sender, .first = id, .settled = true, .state = d->state});
   t.expect("T-2.6.12-f", p.sync(), "settled in turn " + p.endings_text());
   const std::uint32_t other = p.transfer(out, data_message("y"), {.rcv_settle_mode = mode::first});
   const auto at_once = p.outcome(other);
@@ -47,8 +47,8 @@ void presettled(test& t) {
   peer p(t);
   p.start();
   link& out = p.producer(address);
-  const std::uint32_t id = p.transfer(
-      out, data_message("x"), {.settled = true, .rcv_settle_mode = mode::second});
+  const std::uint32_t id =
+      p.transfer(out, data_message("x"), {.settled = true, .rcv_settle_mode = mode::second});
   const auto d = p.outcome(id, t.peer().quiet);
   t.note("T-2.6.12-g", d ? "a disposition came: " + state_text(d->state) : "no disposition");
   t.expect("T-2.7.5-s", p.sync(), "rcv-settle-mode on a settled transfer " + p.endings_text());
@@ -63,8 +63,10 @@ void settled_in_frames(test& t) {
   link& out = p.producer(address);
   const bytes m = data_message("abcdefgh");
   const auto half = [&](std::uint32_t id, bool on_first) {
-    spec::transfer x{.handle = out.handle, .delivery_id = id,
-                     .delivery_tag = binary("t" + std::to_string(id)), .message_format = 0,
+    spec::transfer x{.handle = out.handle,
+                     .delivery_id = id,
+                     .delivery_tag = binary("t" + std::to_string(id)),
+                     .message_format = 0,
                      .more = true};
     if (on_first) x.settled = true;
     p.send(0, x, std::span(m).first(5));
@@ -135,7 +137,9 @@ void received_is_no_end(test& t) {
   const bool lives = p.sync();
   const std::size_t others = take(t, address, 1).size();
   t.expect("T-2.6.12-h", lives && others == 0,
-           others == 0 ? "still held after received " + p.endings_text() : "given to another");
+           !lives        ? "ended by it: " + p.endings_text()
+           : others == 0 ? "still held after received"
+                         : "given to another");
 }
 
 void settled_is_gone(test& t) {
@@ -164,9 +168,12 @@ void split_anywhere(test& t) {
   const bytes m = described(0x73, list_of({enc("split")})) + data_message("abc");
   for (std::size_t cut = 0; cut <= m.size(); ++cut) {
     const auto id = static_cast<std::uint32_t>(cut);
-    p.send(0, spec::transfer{.handle = out.handle, .delivery_id = id,
-                             .delivery_tag = binary("t" + std::to_string(id)), .message_format = 0,
-                             .more = true},
+    p.send(0,
+           spec::transfer{.handle = out.handle,
+                          .delivery_id = id,
+                          .delivery_tag = binary("t" + std::to_string(id)),
+                          .message_format = 0,
+                          .more = true},
            std::span(m).first(cut));
     p.send(0, spec::transfer{.handle = out.handle}, std::span(m).subspan(cut));
     ++out.delivery_count;
@@ -204,8 +211,8 @@ void interleaved_links(test& t) {
   const bool answered = p.outcome(0) && p.outcome(1);
   const auto x = take(t, one, 1);
   const auto y = take(t, two, 1);
-  const bool whole = x.size() == 1 && y.size() == 1 && bare_of(x[0].message) == m &&
-                     bare_of(y[0].message) == m;
+  const bool whole =
+      x.size() == 1 && y.size() == 1 && bare_of(x[0].message) == m && bare_of(y[0].message) == m;
   t.expect("T-2.6.14-c", answered && whole, whole ? "both whole" : "not both are whole");
 }
 
@@ -216,8 +223,12 @@ void aborted(test& t, bool with_more) {
   link& out = p.producer(address);
   const bytes m = data_message("abcdefgh");
   const std::uint32_t before = p.next_outgoing(0);
-  p.send(0, spec::transfer{.handle = out.handle, .delivery_id = 0, .delivery_tag = binary("a"),
-                           .message_format = 0, .more = true},
+  p.send(0,
+         spec::transfer{.handle = out.handle,
+                        .delivery_id = 0,
+                        .delivery_tag = binary("a"),
+                        .message_format = 0,
+                        .more = true},
          std::span(m).first(4));
   p.send(0, spec::transfer{.handle = out.handle, .more = true}, std::span(m).subspan(4, 2));
   p.send(0, spec::transfer{.handle = out.handle, .more = true}, std::span(m).subspan(6, 1));
@@ -247,8 +258,12 @@ void cut_in_delivery(test& t) {
     peer p(t);
     p.start();
     link& out = p.producer(address);
-    p.send(0, spec::transfer{.handle = out.handle, .delivery_id = 0, .delivery_tag = binary("a"),
-                             .message_format = 0, .more = true},
+    p.send(0,
+           spec::transfer{.handle = out.handle,
+                          .delivery_id = 0,
+                          .delivery_tag = binary("a"),
+                          .message_format = 0,
+                          .more = true},
            data_message("whole, but more was announced"));
     p.sync();
     p.drop();
@@ -305,8 +320,8 @@ void resume_unknown(test& t) {
   p.publish(out, data_message("real"));
   const auto left = take(t, address, 2);
   const bool well = lives && left.size() == 1;
-  const std::string text = std::to_string(left.size()) + " stored: one resumed unknown, one new " +
-                           p.endings_text();
+  const std::string text =
+      std::to_string(left.size()) + " stored: one resumed unknown, one new " + p.endings_text();
   for (const char* c : {"T-2.6.13-a", "T-2.7.5-v"}) t.expect(c, well, text);
 }
 

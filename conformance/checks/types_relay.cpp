@@ -61,6 +61,12 @@ bytes many_items(std::size_t n) {
 }
 
 const std::array rows = {
+    relay_row{"Y-1.2.1-a", "a value of each width",
+              [] {
+                return carrying({"40", "50 ff", "60 ff ff", "70 ff ff ff ff",
+                                 "80 ff ff ff ff ff ff ff ff",
+                                 "98 00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f"});
+              }},
     relay_row{"Y-1.2.2-a", "data of 255 octets in a vbin8",
               [] { return data_message(std::string(255, 'a')); }},
     relay_row{"Y-1.2.2-a", "data of 256 octets in a vbin32",
@@ -72,11 +78,21 @@ const std::array rows = {
     relay_row{"Y-1.2.4-d", "array of arrays",
               [] { return value_message(hex("e0 0a 02 e0 03 01 50 01 03 01 50 02")); }},
     relay_row{"Y-1.6.2-a", "booleans in all forms",
-              [] { return carrying({"41", "42", "56 00", "56 01"}); }},
-    relay_row{"Y-1.6.3-a", "ubyte 0 and 255", [] { return carrying({"50 00", "50 ff"}); }},
-    relay_row{"Y-1.6.4-a", "ushort 0 and 65535", [] { return carrying({"60 00 00", "60 ff ff"}); }},
+              [] {
+                return carrying({"41", "42", "56 00", "56 01"});
+              }},
+    relay_row{"Y-1.6.3-a", "ubyte 0 and 255",
+              [] {
+                return carrying({"50 00", "50 ff"});
+              }},
+    relay_row{"Y-1.6.4-a", "ushort 0 and 65535",
+              [] {
+                return carrying({"60 00 00", "60 ff ff"});
+              }},
     relay_row{"Y-1.6.5-a", "uint in three widths",
-              [] { return carrying({"43", "52 00", "52 ff", "70 00 00 00 00", "70 ff ff ff ff"}); }},
+              [] {
+                return carrying({"43", "52 00", "52 ff", "70 00 00 00 00", "70 ff ff ff ff"});
+              }},
     relay_row{"Y-1.6.6-a", "ulong in three widths",
               [] {
                 return carrying({"44", "53 00", "53 ff", "80 00 00 00 00 00 00 00 00",
@@ -84,12 +100,22 @@ const std::array rows = {
               }},
     relay_row{"Y-1.6.6-a M-3.2.4-b", "message-id of ulong 2^64-1",
               [] { return with_id(hex("80 ff ff ff ff ff ff ff ff")); }},
-    relay_row{"Y-1.6.7-a", "byte -128 and 127", [] { return carrying({"51 80", "51 7f"}); }},
-    relay_row{"Y-1.6.8-a", "short at its ends", [] { return carrying({"61 80 00", "61 7f ff"}); }},
+    relay_row{"Y-1.6.7-a", "byte -128 and 127",
+              [] {
+                return carrying({"51 80", "51 7f"});
+              }},
+    relay_row{"Y-1.6.8-a", "short at its ends",
+              [] {
+                return carrying({"61 80 00", "61 7f ff"});
+              }},
     relay_row{"Y-1.6.9-a", "int -1 in both widths",
-              [] { return carrying({"54 ff", "71 ff ff ff ff"}); }},
+              [] {
+                return carrying({"54 ff", "71 ff ff ff ff"});
+              }},
     relay_row{"Y-1.6.10-a", "long -128 in both widths",
-              [] { return carrying({"55 80", "81 ff ff ff ff ff ff ff 80"}); }},
+              [] {
+                return carrying({"55 80", "81 ff ff ff ff ff ff ff 80"});
+              }},
     relay_row{"Y-1.6.11-a", "float: NaN, infinities, -0, subnormal",
               [] {
                 return carrying({"72 7f c0 00 01", "72 7f 80 00 00", "72 ff 80 00 00",
@@ -106,14 +132,15 @@ const std::array rows = {
                                  "94 30 40 00 00 00 00 00 00 00 00 00 00 00 00 00 01"});
               }},
     relay_row{"Y-1.6.16-a", "char U+0041 and U+10FFFF",
-              [] { return carrying({"73 00 00 00 41", "73 00 10 ff ff"}); }},
+              [] {
+                return carrying({"73 00 00 00 41", "73 00 10 ff ff"});
+              }},
     relay_row{"Y-1.6.16-b", "char beyond U+10FFFF", [] { return carrying({"73 00 11 00 00"}); },
               true},
     relay_row{"Y-1.6.17-a", "creation-time before the epoch",
               [] {
-                return described(0x73,
-                                 list_of({nil(), nil(), nil(), nil(), nil(), nil(), nil(), nil(),
-                                          nil(), hex("83 ff ff ff ff ff ff ff ff")})) +
+                return described(0x73, list_of({nil(), nil(), nil(), nil(), nil(), nil(), nil(),
+                                                nil(), nil(), hex("83 ff ff ff ff ff ff ff ff")})) +
                        data_message("x");
               }},
     relay_row{"Y-1.6.18-a M-3.2.4-b", "message-id as a uuid",
@@ -135,13 +162,14 @@ const std::array rows = {
               }},
     relay_row{"Y-1.6.23-d", "map keys of like content and other type",
               [] {
-                return value_message(map_of({sym("a"), hex("41"), enc("a"), hex("41"),
-                                             hex("52 01"), hex("41"), hex("53 01"), hex("41")}));
+                return value_message(map_of({sym("a"), hex("41"), enc("a"), hex("41"), hex("52 01"),
+                                             hex("41"), hex("53 01"), hex("41")}));
               }},
     relay_row{"Y-1.6.24-a", "arrays of booleans, strings and uuids",
               [] {
-                return value_message(list_of({hex("e0 04 02 56 01 00"), hex("e0 06 02 a1 01 61 01 62"),
-                                              hex("f0 00 00 00 05 00 00 00 00 98")}));
+                return value_message(
+                    list_of({hex("e0 04 02 56 01 00"), hex("e0 06 02 a1 01 61 01 62"),
+                             hex("f0 00 00 00 05 00 00 00 00 98")}));
               }},
     relay_row{"Y-1.2-a", "descriptor that is itself described",
               [] { return value_message(hex("00 00 53 01 53 02 a1 01 78")); }, true},

@@ -31,10 +31,12 @@ std::string tag(std::string_view name, std::string_view inside, std::string_view
 
 void add_summary(std::string& out, std::span<const report> runs) {
   out += "<table><tr><th>peer</th><th>when</th><th>judged</th>";
-  for (const char* v : {"pass", "fail", "warn", "noted", "skip", "inconclusive"}) out += tag("th", v);
+  for (const char* v : {"pass", "fail", "warn", "noted", "skip", "inconclusive"})
+    out += tag("th", v);
   out += "</tr>";
   for (const report& r : runs) {
-    out += "<tr>" + tag("td", escaped(r.subject) + "<br>" + tag("span", escaped(r.product), "what")) +
+    out += "<tr>" +
+           tag("td", escaped(r.subject) + "<br>" + tag("span", escaped(r.product), "what")) +
            tag("td", escaped(r.when) + (r.is_strict ? "<br>strict" : "")) +
            tag("td", std::to_string(r.judged()) + " of " + std::to_string(r.findings.size()), "n");
     for (const verdict v : {verdict::pass, verdict::fail, verdict::warn, verdict::noted,
@@ -59,8 +61,8 @@ void add_sections(std::string& out, std::span<const report> runs) {
       for (const verdict v : {verdict::fail, verdict::inconclusive, verdict::warn, verdict::pass,
                               verdict::noted, verdict::skip}) {
         const std::size_t n = row.of[static_cast<std::size_t>(v)];
-        if (n > 0) text += tag("span", std::to_string(n) + " " + std::string(to_text(v)),
-                               to_text(v)) + " ";
+        if (n > 0)
+          text += tag("span", std::to_string(n) + " " + std::string(to_text(v)), to_text(v)) + " ";
       }
       cells[row.title][i] = text;
     }
@@ -78,8 +80,8 @@ void add_sections(std::string& out, std::span<const report> runs) {
 
 std::string cell_of(const finding* f) {
   if (f == nullptr) return tag("td", "not run", "skip");
-  std::string out = tag("span", to_text(f->is), to_text(f->is)) + "<br>" +
-                    tag("span", escaped(f->text), "what");
+  std::string out =
+      tag("span", to_text(f->is), to_text(f->is)) + "<br>" + tag("span", escaped(f->text), "what");
   if (!f->frames.empty()) {
     std::string frames;
     for (const std::string& line : f->frames) frames += escaped(line) + '\n';
@@ -102,8 +104,8 @@ void add_clauses(std::string& out, std::span<const report> runs) {
       for (const report& r : runs) out += tag("th", escaped(r.subject));
       out += "</tr>";
     }
-    out += "<tr>" + tag("td", std::string(c.id) + "<br>" + tag("span", to_text(c.how), "what"),
-                        "id") +
+    out += "<tr>" +
+           tag("td", std::string(c.id) + "<br>" + tag("span", to_text(c.how), "what"), "id") +
            tag("td", escaped(c.requirement));
     for (std::size_t i = 0; i < runs.size(); ++i) {
       const auto found = index[i].find(c.id);
@@ -117,10 +119,10 @@ void add_clauses(std::string& out, std::span<const report> runs) {
 }  // namespace
 
 std::string to_html(std::span<const report> runs) {
-  std::string out = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
-                    "<title>AMQP 1.0 conformance</title><style>" +
-                    std::string(style) + "</style></head><body>" +
-                    tag("h1", "AMQP 1.0 conformance");
+  std::string out =
+      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<title>AMQP 1.0 conformance</title><style>" +
+      std::string(style) + "</style></head><body>" + tag("h1", "AMQP 1.0 conformance");
   add_summary(out, runs);
   add_sections(out, runs);
   add_clauses(out, runs);

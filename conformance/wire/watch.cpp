@@ -14,15 +14,14 @@ namespace whimbrel::conformance {
 namespace {
 
 constexpr std::array<std::string_view, 12> multiple_fields = {
-    "outgoing-locales", "incoming-locales", "offered-capabilities", "desired-capabilities",
+    "outgoing-locales", "incoming-locales", "offered-capabilities",  "desired-capabilities",
     "outcomes",         "capabilities",     "sasl-server-mechanisms"};
 
 /// The rule that a composite breaks which is well-formed but is not what it should be.
 std::string_view broken_by(const amqp::decode_error& fault) {
   using amqp::decode_fault;
-  const bool is_multiple =
-      std::find(multiple_fields.begin(), multiple_fields.end(), fault.field) !=
-      multiple_fields.end();
+  const bool is_multiple = std::find(multiple_fields.begin(), multiple_fields.end(), fault.field) !=
+                           multiple_fields.end();
   if (is_multiple && !fault.field.empty()) return "Y-1.4-k";
   switch (fault.fault) {
     case decode_fault::missing_mandatory:
@@ -108,12 +107,14 @@ void watch::check_encoding(const frame& f) {
       });
   if (walked == 0 || !well || we_erred_) return;  // what we sent wrong may come back
   const spec::catalogue_entry* known = spec::find_composite(f.code);
-  const bool is_performative = (f.code >= 0x10 && f.code <= 0x18) ||
-                               (f.code >= 0x40 && f.code <= 0x44);
+  const bool is_performative =
+      (f.code >= 0x10 && f.code <= 0x18) || (f.code >= 0x40 && f.code <= 0x44);
   rule("T-2.3.2-a", known != nullptr && is_performative, "a frame that holds no performative");
   if (known == nullptr) return;
   if (const auto count = elements_of(f.body())) {
-    rule("Y-1.4-i", *count <= known->fields.size(), "more elements than the type has fields");
+    const bool fits = *count <= known->fields.size();
+    rule("Y-1.4-i", fits, "more elements than the type has fields");
+    if (!fits) return;
   }
   const std::string_view broken = f.fault ? broken_by(*f.fault) : "";
   const std::string what = f.fault ? to_text(f) : "";
@@ -182,7 +183,8 @@ void watch::on(const frame& f, const spec::begin& b) {
     return;
   }
   const auto asked = waiting_.find(*b.remote_channel);
-  rule("T-2.5.1-a", asked != waiting_.end(), "a begin with remote-channel that answers none of ours");
+  rule("T-2.5.1-a", asked != waiting_.end(),
+       "a begin with remote-channel that answers none of ours");
   if (asked == waiting_.end()) return;
   rule("T-2.5.1-g", sessions_.count(f.channel) == 0, "a begin on a channel that is in use");
   std::uint16_t lowest = 0;
