@@ -122,6 +122,8 @@ class directory final : public storage::recovery_visitor {
   /// Answered when the queue is there and its definition durable.
   void declare_queue(shard& from, queue_declaration what, admin_answer done);
   void delete_queue(shard& from, queue_removal what, admin_answer done);
+  /// Drops the messages that nobody holds.
+  void purge_queue(shard& from, std::string name, admin_answer done);
   void read_queue(shard& from, std::string name, admin_answer done);
   void read_queues(shard& from, page_request which, std::function<void(const queue_page&)> done);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The directory as administrators see it: declaring, deleting and looking at queues.
+// The directory as administrators see it: declaring, deleting, emptying and looking at queues.
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -10,6 +10,9 @@
 namespace whimbrel::broker::core {
 
 namespace {
+
+/// Messages that one turn of a queue's worker drops, so that its other queues get theirs.
+constexpr std::size_t purged_a_turn = 10'000;
 
 std::string text_of(bool b) { return b ? "true" : "false"; }
 
@@ -33,6 +36,18 @@ bool differs(admin_reply& out, std::string_view field, std::string wanted, std::
   out.wanted = std::move(wanted);
   out.present = std::move(present);
   return false;
+}
+
+/// The rest of a purge, slice by slice, up to what was there when it began.
+void purge_on(shard& there, queue_ref ref, sequence from, sequence end, std::uint64_t gone,
+              const std::function<void(shard&, std::uint64_t)>& done) {
+  queue* q = there.find(ref);
+  if (q == nullptr || from >= end) return done(there, gone);
+  gone += q->purge(from, end, purged_a_turn);
+  if (from >= end) return done(there, gone);
+  there.run_on().post([&there, ref, from, end, gone, done] {
+    purge_on(there, ref, from, end, gone, done);
+  });
 }
 
 }  // namespace
@@ -214,7 +229,32 @@ void directory::read_page(const page_request& which, const page_sender& reply) {
   }
 }
 
-// --- deleting --------------------------------------------------------------------------------
+// --- emptying and deleting -------------------------------------------------------------------
+
+void directory::purge_queue(shard& from, std::string name, admin_answer done) {
+  on_home<admin_reply>(
+      from, std::move(done), [this, name = std::move(name)](const admin_sender& reply) {
+        if (!nodes_.contains(name)) return send_info(name, admin_status::not_found, reply);
+        when_ready(name, [this, name, reply] {
+          const auto found = nodes_.find(name);
+          if (found == nodes_.end()) return send_info(name, admin_status::not_found, reply);
+          const queue_ref ref = found->second.queue;
+          shards_[0]->send_task(ref.worker, [ref, reply](shard& there) {
+            const queue* q = there.find(ref);
+            const sequence end = q == nullptr ? 0 : q->end();
+            purge_on(there, ref, q == nullptr ? 0 : q->begin(), end, 0,
+                     [reply](shard& here, std::uint64_t gone) {
+                       // Told when the store has let go of them too.
+                       here.commits().when_durable([&here, reply, gone] {
+                         admin_reply out;
+                         out.messages = gone;
+                         reply(here, std::move(out));
+                       });
+                     });
+          });
+        });
+      });
+}
 
 void directory::delete_queue(shard& from, queue_removal what, admin_answer done) {
   on_home<admin_reply>(

@@ -36,6 +36,7 @@ struct queue_counters {
   std::uint64_t expired = 0;
   std::uint64_t lost = 0;       // found unreadable in the store
   std::uint64_t evaluated = 0;  // comparisons of a message with a consumer's filter
+  std::uint64_t purged = 0;     // dropped at an administrator's word
 };
 
 /// Belongs to one worker's shard and is only ever touched from it; everybody else writes letters.
@@ -75,6 +76,9 @@ class queue {
   void release_spares() { ring_.release_spares(); }
   /// Every body that the store has and nobody holds leaves memory.
   void leave_memory();
+  /// Drops at most `most` messages of [from, end) that nobody holds; `from` moves behind what was
+  /// looked at. Returns how many went.
+  std::size_t purge(sequence& from, sequence end, std::size_t most);
   [[nodiscard]] bool begin_withdraw(sequence at);  // true: nobody has it, and nobody will
   void end_withdraw(sequence at, bool gone);
   /// Lets go of everything: consumers and producers are told `detached` with this condition.
@@ -83,6 +87,9 @@ class queue {
   [[nodiscard]] const queue_settings& settings() const { return settings_; }
   [[nodiscard]] queue_ref ref() const { return self_; }
   [[nodiscard]] std::size_t depth() const { return depth_; }
+  /// Sequences of what it holds lie in [begin(), end()).
+  [[nodiscard]] sequence begin() const { return ring_.first(); }
+  [[nodiscard]] sequence end() const { return ring_.end(); }
   [[nodiscard]] std::size_t consumer_count() const { return by_link_.size(); }
   [[nodiscard]] bool has_expiring() const { return !expiry_.empty(); }
   [[nodiscard]] const queue_counters& counters() const { return counters_; }

@@ -57,6 +57,11 @@ struct office {
     nodes.read_queue(asker(), name, into(out));
     return wait(out);
   }
+  admin_reply purge(const std::string& name) {
+    auto out = std::make_shared<std::optional<admin_reply>>();
+    nodes.purge_queue(asker(), name, into(out));
+    return wait(out);
+  }
   admin_reply remove(core::queue_removal what) {
     auto out = std::make_shared<std::optional<admin_reply>>();
     nodes.delete_queue(asker(), std::move(what), into(out));
@@ -211,6 +216,53 @@ TEST_CASE("directory admin: queues are listed in pages, in order, as far as one 
     r.offset = 9;
     CHECK(o.page(r).queues.empty());
   });
+}
+
+TEST_CASE("directory admin: a purge drops what nobody holds, for good") {
+  storage::memory_disk disk;
+  {
+    world w({.workers = 3}, disk);
+    w.start();
+    office o(w);
+    o.declare("q");
+    test_producer p(w, o.at("q"));
+    for (const char* text : {"a", "b", "c", "d"}) p.put(text);
+    w.settle_down();
+    test_consumer c(w, o.at("q"));
+    c.grant(1);
+    w.settle_down();
+    CHECK(c.texts() == "a");
+    const auto r = o.purge("q");
+    CHECK(r.status == admin_status::ok);
+    CHECK(r.messages == 3);
+    CHECK(o.read("q").queue.messages == 1);
+    w.at(o.at("q")).check_invariants();
+    p.put("e");
+    w.settle_down();
+    c.settle(c.deliveries[0].at, c.deliveries[0].at, outcome::released);
+    w.settle_down();
+    CHECK(o.purge("absent").status == admin_status::not_found);
+  }
+  world w({.workers = 3}, disk);
+  office o(w);
+  w.store.recover(o.nodes);
+  CHECK(o.nodes.recovered_messages() == 2);
+}
+
+TEST_CASE("directory admin: a large purge takes several turns, and spares what comes meanwhile") {
+  world w({.workers = 1});
+  w.start();
+  office o(w);
+  o.declare("q", {false, false, {}});
+  test_producer p(w, o.at("q"));
+  for (int i = 0; i < 25'000; ++i) p.put("x");
+  w.settle_down();
+  auto out = std::make_shared<std::optional<admin_reply>>();
+  o.nodes.purge_queue(o.asker(), "q", office::into(out));
+  CHECK_FALSE(out->has_value());  // its first slice has gone, others wait for their turn
+  p.put("late");
+  CHECK(o.wait(out).messages == 25'000);
+  CHECK(o.read("q").queue.messages == 1);
 }
 
 TEST_CASE("directory admin: a deleted queue is gone with its messages, also after a restart") {

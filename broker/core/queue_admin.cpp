@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Emptying a queue at an administrator's word.
+#include "broker/core/queue.hpp"
+
+namespace whimbrel::broker::core {
+
+std::size_t queue::purge(sequence& from, sequence end, std::size_t most) {
+  std::size_t gone = 0;
+  bool wrote = false;
+  for (from = ring_.next_present(from); from < end && gone < most;
+       from = ring_.next_present(from + 1)) {
+    stub* s = ring_.find(from);
+    if (s == nullptr || s->at != place::available) continue;
+    discard(from, *s, wrote);
+    ++counters_.purged;
+    ++gone;
+  }
+  if (gone > 0) finish_drains();
+  return gone;
+}
+
+}  // namespace whimbrel::broker::core
