@@ -75,6 +75,7 @@ struct auto_create {
 struct settings {
   std::string data = "./.data";
   std::string container_id = "whimbrel";
+  std::string rabbitmq_identity = {};
   std::uint32_t workers = 0;
   std::optional<bool> anonymous = {};
 
@@ -135,6 +136,9 @@ inline constexpr auto setting_table = std::array{
             "directory of the store; created if missing, used by one broker at a time"},
     setting{"container-id", &settings::container_id, unit::none, 0, 0,
             "name of this container in `open` [2.7.1]"},
+    setting{"rabbitmq-identity", &settings::rabbitmq_identity, unit::none, 0, 0,
+            "version of RabbitMQ to claim in `open`, e.g. 4.0.0, for its clients, which check; "
+            "empty: none"},
     setting{"workers", &settings::workers, unit::none, 0, 256,
             "threads that own connections and queues; 0 takes the processors there are"},
     setting{"anonymous", &settings::anonymous, unit::none, 0, 0,

@@ -270,7 +270,7 @@ amqp::engine::options server::options_for(const config::listener& through,
   o.unsettled_out_max = settings_.unsettled_out_max;
   o.output_octets_max = settings_.output_buffer;
   o.handshake_time = settings_.handshake_timeout;
-  for (const char* name : {"ANONYMOUS-RELAY", "SHARED-SUBS", "AMQP_FILTEX_SQL_V1_0",
+  for (const char* name : {"ANONYMOUS-RELAY", "SHARED-SUBS", "LINK_PAIR_V1_0", "AMQP_FILTEX_SQL_V1_0",
                            "AMQP_FILTEX_PROP_V1_0", "AMQP_FILTEX_GROUP_V1_0",
                            "APACHE.ORG:SELECTOR", "APACHE.ORG:NO_LOCAL"}) {
     o.offered_capabilities.push_back(amqp::symbol(name));
@@ -279,8 +279,16 @@ amqp::engine::options server::options_for(const config::listener& through,
   const auto put = [&](const char* key, std::string_view value) {
     properties.append(amqp::codec::value(amqp::symbol(key)), amqp::codec::value(value));
   };
-  put("product", "Whimbrel");
-  put("version", whimbrel::version);
+  if (settings_.rabbitmq_identity.empty()) {
+    put("product", "Whimbrel");
+    put("version", whimbrel::version);
+  } else {
+    // Their clients refuse what does not say so, and look for features by version.
+    put("product", "RabbitMQ");
+    put("version", settings_.rabbitmq_identity);
+    put("node", settings_.container_id);
+    put("platform", "Whimbrel " + std::string(whimbrel::version));
+  }
   o.properties = std::move(properties);
   if (settings_.trace_frames) {
     o.trace = [this, peer](bool ours, std::uint16_t channel, std::string_view text) {

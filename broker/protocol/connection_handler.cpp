@@ -8,6 +8,7 @@
 #include "amqp/engine/session.hpp"
 #include "amqp/sasl/plain.hpp"
 #include "amqp/spec/conditions.hpp"
+#include "broker/management/node_links.hpp"
 #include "broker/protocol/incoming_link.hpp"
 #include "broker/protocol/outgoing_link.hpp"
 #include "broker/protocol/states.hpp"
@@ -29,6 +30,7 @@ connection_handler::connection_handler(context& with, engine::connection& eng, p
 connection_handler::~connection_handler() {
   *alive_ = false;
   for (auto& link : links_) link->on_gone(departure::connection_lost);
+  for (std::string& queue : owned_) with_.nodes.remove(with_.home, std::move(queue));
 }
 
 void connection_handler::on_events() {
@@ -49,13 +51,22 @@ void connection_handler::report_written(outgoing_link& link) { presettled_.push_
 
 void connection_handler::on_event(const engine::event& e) {
   switch (e.kind) {
-    case event_kind::transfer:
-      return static_cast<incoming_link*>(e.on_receiver->context)->on_transfer(e);
-    case event_kind::outcome:
-      return static_cast<outgoing_link*>(e.on_sender->context)->on_outcome(e);
-    case event_kind::sender_ready:
-      if (auto* link = static_cast<outgoing_link*>(e.on_sender->context)) link->on_ready();
-      return;
+    case event_kind::transfer: {
+      auto* link = static_cast<link_base*>(e.on_receiver->context);
+      if (link->of() != link_base::kind::queue) return link->on_event(e);
+      return static_cast<incoming_link*>(link)->on_transfer(e);
+    }
+    case event_kind::outcome: {
+      auto* link = static_cast<link_base*>(e.on_sender->context);
+      if (link->of() != link_base::kind::queue) return link->on_event(e);
+      return static_cast<outgoing_link*>(link)->on_outcome(e);
+    }
+    case event_kind::sender_ready: {
+      auto* link = static_cast<link_base*>(e.on_sender->context);
+      if (link == nullptr) return;
+      if (link->of() != link_base::kind::queue) return link->on_event(e);
+      return static_cast<outgoing_link*>(link)->on_ready();
+    }
     case event_kind::sasl_init: return on_sasl_init(e);
     case event_kind::opened: return on_opened(e);
     case event_kind::link_attached: return on_attached(e);
@@ -130,8 +141,10 @@ void connection_handler::on_opened(const engine::event& e) {
 // --- links -----------------------------------------------------------------------------------
 
 void connection_handler::on_attached(const engine::event& e) {
-  std::unique_ptr<link_base> made;
-  if (e.on_link->is_sender()) {
+  std::unique_ptr<link_base> made = management::make_link(*this, with_, *e.on_link, *e.attach);
+  if (made) {
+    // One of the management nodes, which are no queues.
+  } else if (e.on_link->is_sender()) {
     made = std::make_unique<outgoing_link>(*this, with_, static_cast<engine::sender&>(*e.on_link));
   } else {
     made =
@@ -139,8 +152,7 @@ void connection_handler::on_attached(const engine::event& e) {
   }
   link_base& link = *made;
   links_.push_back(std::move(made));
-  if (e.on_link->is_sender()) static_cast<outgoing_link&>(link).start(*e.attach);
-  else static_cast<incoming_link&>(link).start(*e.attach);
+  link.start(*e.attach);
 }
 
 void connection_handler::on_detached(const engine::event& e) {

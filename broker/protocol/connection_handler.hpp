@@ -48,6 +48,10 @@ class connection_handler {
   /// Answers the peer's closing detach, with an error if what it asked for was not done.
   void end_closing(link_base& link, std::optional<amqp::spec::error> error);
 
+  /// A queue that goes with this connection.
+  void own(const std::string& queue) { owned_.push_back(queue); }
+  [[nodiscard]] const std::vector<std::unique_ptr<link_base>>& links() const { return links_; }
+
   /// An outgoing link has settlements to hand to its queue before this turn is over.
   void settle_soon(outgoing_link& link);
   /// An outgoing link has pre-settled deliveries that count as sent once output is written.
@@ -75,6 +79,7 @@ class connection_handler {
   std::string user_claimed_ = {};   // while the password is checked
   const security::permissions* allowed_ = nullptr;
   std::vector<std::unique_ptr<link_base>> links_;
+  std::vector<std::string> owned_;  // exclusive queues
   std::vector<outgoing_link*> settling_;
   std::vector<outgoing_link*> presettled_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for verdicts that come late

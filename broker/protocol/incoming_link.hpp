@@ -24,7 +24,7 @@ class incoming_link final : public link_base {
  public:
   incoming_link(connection_handler& owner, context& with, amqp::engine::receiver& wire);
 
-  void start(const amqp::spec::attach& asked);
+  void start(const amqp::spec::attach& asked) override;
   void on_transfer(const amqp::engine::event& e);
 
   void on_letter(core::letter&& l) override;

@@ -9,8 +9,8 @@
 
 namespace whimbrel::broker::protocol {
 
-link_base::link_base(connection_handler& owner, context& with, amqp::engine::link& wire)
-    : owner_(owner), with_(with), wire_(wire), self_(with.home.add_link(*this)) {
+link_base::link_base(connection_handler& owner, context& with, amqp::engine::link& wire, kind of)
+    : owner_(owner), with_(with), wire_(wire), self_(with.home.add_link(*this)), of_(of) {
   wire_.context = this;
 }
 

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "amqp/engine/event.hpp"
 #include "amqp/engine/link.hpp"
 #include "broker/core/directory.hpp"
 #include "broker/core/letter.hpp"
@@ -20,13 +21,23 @@ enum class departure : std::uint8_t { closed, detached, session_ended, connectio
 ///        └──refused──────────┴──detached by us──> ending ──on_gone──> (destroyed)
 class link_base : public core::link_end {
  public:
-  link_base(connection_handler& owner, context& with, amqp::engine::link& wire);
+  /// Links of queues are told of their events by name, the few others through `on_event`.
+  enum class kind : std::uint8_t { queue, management };
+
+  link_base(connection_handler& owner, context& with, amqp::engine::link& wire,
+            kind of = kind::queue);
   ~link_base() override;
   link_base(const link_base&) = delete;
   link_base& operator=(const link_base&) = delete;
 
   [[nodiscard]] amqp::engine::link& wire() const { return wire_; }
   [[nodiscard]] core::link_ref ref() const { return self_; }
+  [[nodiscard]] kind of() const { return of_; }
+
+  /// The attach has come: answer or refuse it.
+  virtual void start(const amqp::spec::attach& asked) = 0;
+  /// transfer, outcome, sender_ready: not for links of queues.
+  virtual void on_event(const amqp::engine::event&) {}
 
   /// The directory's answer to the address that was asked for.
   virtual void on_resolved(const core::node_reply& reply) = 0;
@@ -47,6 +58,7 @@ class link_base : public core::link_end {
   context& with_;
   amqp::engine::link& wire_;
   core::link_ref self_{};
+  kind of_ = kind::queue;
   core::queue_ref queue_{};
   std::string temporary_ = {};  // the name of the node that was made for this link and goes with it
   bool attached_ = false;

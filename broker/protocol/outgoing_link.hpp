@@ -32,7 +32,7 @@ class outgoing_link final : public link_base {
  public:
   outgoing_link(connection_handler& owner, context& with, amqp::engine::sender& wire);
 
-  void start(const amqp::spec::attach& asked);
+  void start(const amqp::spec::attach& asked) override;
   void on_ready();
   void on_outcome(const amqp::engine::event& e);
   /// The settlements gathered since the last call go to the queue.

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Types, attributes and operations of `$management`.
+#include "broker/management/entities.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "broker/management/queue_arguments.hpp"
+
+namespace whimbrel::broker::management {
+
+using amqp::codec::list;
+using amqp::codec::map;
+using amqp::codec::value;
+
+namespace {
+
+constexpr std::string_view node_type = "org.amqp.management";
+constexpr std::string_view entity_base = "org.amqp.manageable-entity";
+constexpr std::string_view queue_entity = "org.whimbrel.queue";
+constexpr std::size_t page_max = 1'000;  // entities in one reply
+
+constexpr std::array<std::string_view, 12> queue_attributes{
+    "name",      "identity",   "type",      "durable",   "exclusive",     "auto_delete",
+    "temporary", "queue_type", "arguments", "message_count", "consumer_count", "leader",
+};
+
+bool is_queue_type(std::string_view type) { return type == queue_entity || type == "queue"; }
+
+value attribute(const core::queue_info& q, std::string_view name, const std::string& node) {
+  if (name == "name" || name == "identity") return value(q.name);
+  if (name == "type") return value(queue_entity);
+  if (name == "durable") return value(q.as.durable);
+  if (name == "exclusive") return value(q.as.exclusive);
+  if (name == "auto_delete") return value(false);
+  if (name == "temporary") return value(q.temporary);
+  if (name == "queue_type") return value(queue_type(q.as));
+  if (name == "arguments") return value(q.as.arguments);
+  if (name == "message_count") return value(q.messages);
+  if (name == "consumer_count") return value(q.consumers);
+  if (name == "leader") return value(node);
+  return {};
+}
+
+/// The answer of an operation on one queue, in the words of entities.
+answer as_entity(const operations& on, const std::string& name, const answer& done) {
+  return [name, node = on.who().node_name, done](const reply& r) {
+    const auto* fields = r.body.get_if<map>();
+    if (!r.is_ok() || fields == nullptr) return done(r);
+    core::queue_info q;
+    q.name = name;
+    q.as.durable = fields->get<bool>("durable").value_or(false);
+    q.temporary = fields->get<bool>("auto_delete").value_or(false);
+    q.as.exclusive = !q.temporary && fields->get<bool>("exclusive").value_or(false);
+    q.as.arguments = fields->get<map>("arguments").value_or(map{});
+    q.messages = fields->get<std::uint64_t>("message_count").value_or(0);
+    q.consumers = fields->get<std::uint32_t>("consumer_count").value_or(0);
+    map out;
+    for (const std::string_view a : queue_attributes) out.append(value(a), attribute(q, a, node));
+    done({r.code, value(std::move(out))});
+  };
+}
+
+/// Nothing of a queue can be changed yet; values that it has already are no change.
+void update_queue(const operations& on, const entity_request& request, const answer& done) {
+  const auto* wanted = request.body.get_if<map>();
+  if (wanted == nullptr) return done(failure(status::bad_request, "the body is not a map"));
+  on.read_queue(request.name, as_entity(on, request.name, [wish = *wanted, done](const reply& r) {
+                  if (!r.is_ok()) return done(r);
+                  const map has = r.body.to<map>().value_or(map{});
+                  for (const auto& [key, v] : wish) {
+                    const std::string name = key.text().value_or("");
+                    const auto now = has.find(name);
+                    if (!now) {
+                      return done(failure(status::bad_request,
+                                          "a queue has no attribute '" + name + "'"));
+                    }
+                    if (*now != v) {
+                      return done(failure(status::bad_request, "attribute '" + name +
+                                                                   "' cannot be changed"));
+                    }
+                  }
+                  done(r);
+                }));
+}
+
+void handle_entity(const operations& on, const entity_request& request, const answer& done) {
+  if (request.name.empty()) {
+    return done(failure(status::bad_request, "neither `name` nor `identity` is given"));
+  }
+  const std::string& name = request.name;
+  if (request.operation == "CREATE") {
+    return on.declare_queue(name, request.body, as_entity(on, name, done));
+  }
+  if (request.operation == "READ") return on.read_queue(name, as_entity(on, name, done));
+  if (request.operation == "UPDATE") return update_queue(on, request, done);
+  if (request.operation == "PURGE") return on.purge_queue(name, done);
+  if (request.operation == "DELETE") {
+    core::queue_removal what;
+    what.name = name;
+    if (const auto* options = request.body.get_if<map>()) {
+      what.if_empty = options->get<bool>("if_empty").value_or(false);
+      what.if_unused = options->get<bool>("if_unused").value_or(false);
+    }
+    return on.delete_queue(std::move(what), [done](const reply& r) {
+      done(r.is_ok() ? reply{status::no_content, value(map{})} : r);
+    });
+  }
+  done(failure(status::not_implemented, "a queue has no operation '" + request.operation + "'"));
+}
+
+void query(const operations& on, const entity_request& request, const answer& done) {
+  if (!request.entity_type.empty() && !is_queue_type(request.entity_type)) {
+    return done(failure(status::not_found, "there is no type '" + request.entity_type + "'"));
+  }
+  std::vector<std::string> wanted;
+  const auto* body = request.body.get_if<map>();
+  if (const auto names = body ? body->get<list>("attributeNames") : std::nullopt) {
+    for (const value& name : *names) wanted.push_back(name.text().value_or(""));
+  }
+  if (wanted.empty()) wanted.assign(queue_attributes.begin(), queue_attributes.end());
+  core::page_request which;
+  which.after = request.after;
+  which.offset = static_cast<std::size_t>(request.offset);
+  which.count = static_cast<std::size_t>(
+      std::min<std::uint64_t>(request.count.value_or(page_max), page_max));
+  on.list_queues(std::move(which),
+                 [wanted, node = on.who().node_name, done](const core::queue_page& page) {
+                   list names;
+                   for (const std::string& name : wanted) names.push_back(value(name));
+                   list results;
+                   for (const core::queue_info& q : page.queues) {
+                     list row;
+                     for (const std::string& name : wanted) row.push_back(attribute(q, name, node));
+                     results.push_back(value(row));
+                   }
+                   map out{{value("attributeNames"), value(names)},
+                           {value("results"), value(results)}};
+                   if (page.more) out.append(value("more"), value(true));
+                   done({status::ok, value(std::move(out))});
+                 });
+}
+
+/// What there is to know of each type: one map, type to `content`.
+reply about_types(const entity_request& request, const value& content) {
+  if (!request.entity_type.empty() && !is_queue_type(request.entity_type)) {
+    return failure(status::not_found, "there is no type '" + request.entity_type + "'");
+  }
+  return {status::ok, value(map{{value(queue_entity), content}})};
+}
+
+value attribute_names() {
+  list out;
+  for (const std::string_view name : queue_attributes) out.push_back(value(name));
+  return value(out);
+}
+
+value operation_names() {
+  map out;
+  for (const std::string_view name : {"CREATE", "READ", "UPDATE", "PURGE"}) {
+    out.append(value(name), value(list{}));
+  }
+  out.append(value("DELETE"), value(list{value("if_empty"), value("if_unused")}));
+  return value(out);
+}
+
+void handle_node(const operations& on, const entity_request& request, const answer& done) {
+  const std::string& what = request.operation;
+  if (what == "QUERY") return query(on, request, done);
+  if (what == "GET-TYPES") return done(about_types(request, value(list{value(entity_base)})));
+  if (what == "GET-ATTRIBUTES") return done(about_types(request, attribute_names()));
+  if (what == "GET-OPERATIONS") return done(about_types(request, operation_names()));
+  if (what == "GET-ANNOTATIONS") return done(about_types(request, value(list{})));
+  if (what == "GET-MGMT-NODES") return done({status::ok, value(list{value("$management")})});
+  done(failure(status::not_implemented, "the node has no operation '" + what + "'"));
+}
+
+bool is_node_operation(std::string_view operation) {
+  return operation == "QUERY" || operation.starts_with("GET-");
+}
+
+}  // namespace
+
+read_entity_request entity_request_from(const map& properties, value body) {
+  read_entity_request out;
+  entity_request& r = out.request;
+  r.body = std::move(body);
+  const auto text = [&](const char* key, std::string& into) {
+    const auto found = properties.find(key);
+    if (!found || found->is_null()) return;
+    if (auto t = found->text()) into = *std::move(t);
+    else out.wrong = std::string("`") + key + "` is not a string";
+  };
+  const auto number = [&](const char* key) -> std::optional<std::uint64_t> {
+    const auto found = properties.find(key);
+    if (!found || found->is_null()) return std::nullopt;
+    const auto n = found->to_unsigned();
+    if (!n) out.wrong = std::string("`") + key + "` is not a whole number of at least 0";
+    return n;
+  };
+  std::string identity;
+  text("operation", r.operation);
+  text("type", r.type);
+  text("name", r.name);
+  text("identity", identity);
+  text("entityType", r.entity_type);
+  text("after", r.after);
+  r.offset = number("offset").value_or(0);
+  r.count = number("count");
+  if (r.name.empty()) r.name = std::move(identity);
+  if (!out.wrong && r.operation.empty()) out.wrong = "`operation` is missing";
+  return out;
+}
+
+void handle(const operations& on, const entity_request& request, const answer& done) {
+  if (request.type == node_type || is_node_operation(request.operation)) {
+    return handle_node(on, request, done);
+  }
+  if (is_queue_type(request.type)) return handle_entity(on, request, done);
+  if (request.type.empty()) return done(failure(status::bad_request, "`type` is missing"));
+  done(failure(status::not_found, "there is no type '" + request.type + "'"));
+}
+
+}  // namespace whimbrel::broker::management

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// A directory with somebody who administers it, without sockets.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "broker/management/entities.hpp"
+#include "broker/management/http.hpp"
+#include "tests/broker/core/world.hpp"
+
+namespace whimbrel::test {
+
+namespace management = broker::management;
+using broker::security::permissions;
+
+struct bureau {
+  explicit bureau(world& of, permissions p = permissions::all(), std::size_t queues_max = 100)
+      : w(of), allowed(std::move(p)), nodes(options(queues_max)) {
+    std::vector<core::shard*> all;
+    for (auto& s : w.shards) all.push_back(s.get());
+    nodes.set_shards(std::move(all));
+  }
+  static core::directory_options options(std::size_t queues_max) {
+    core::directory_options o;
+    o.queues_max = queues_max;
+    o.random_name = [] { return std::string("r"); };
+    return o;
+  }
+  [[nodiscard]] management::operations as(std::uint64_t connection) {
+    return management::operations({*w.shards[w.shards.size() / 2], nodes, allowed, connection,
+                                   "node", [this](const std::string& q) { owned += q + ' '; }});
+  }
+
+  management::reply http(const std::string& method, const std::string& target,
+                         amqp::codec::value body = {}, std::uint64_t connection = 1) {
+    return wait([&](const management::answer& done) {
+      management::handle(as(connection),
+                         management::http_request{method, target, std::move(body)}, done);
+    });
+  }
+  management::reply entity(management::entity_request request, std::uint64_t connection = 1) {
+    return wait([&](const management::answer& done) {
+      management::handle(as(connection), request, done);
+    });
+  }
+
+  world& w;
+  permissions allowed;
+  core::directory nodes;
+  std::string owned = {};
+
+ private:
+  template <class Ask>
+  management::reply wait(Ask ask) {
+    auto out = std::make_shared<std::optional<management::reply>>();
+    ask([out](const management::reply& r) {
+      CHECK_FALSE(out->has_value());
+      *out = r;
+    });
+    w.settle_down();
+    REQUIRE(out->has_value());
+    return **out;
+  }
+};
+
+}  // namespace whimbrel::test
