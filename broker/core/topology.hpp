@@ -65,6 +65,24 @@ class topology {
   /// Null: there is none.
   [[nodiscard]] exchange_ref find(std::string_view name) const;
   [[nodiscard]] const exchange_settings* settings_of(std::string_view name) const;
+  /// All of them, in no order.
+  template <class Visit>
+  void each_exchange(Visit&& visit) const {
+    for (const auto& [name, e] : exchanges_) visit(e.settings);
+  }
+  template <class Visit>
+  void each_binding(Visit&& visit) const {
+    for (const auto& [id, t] : bindings_) visit(t.what);
+  }
+  /// Those of one exchange.
+  template <class Visit>
+  void each_binding_from(std::string_view source, Visit&& visit) const {
+    const auto found = exchanges_.find(source);
+    if (found == exchanges_.end()) return;
+    for (const std::string_view id : found->second.from) {
+      visit(bindings_.find(std::string(id))->second.what);
+    }
+  }
   [[nodiscard]] std::size_t binding_count() const { return bindings_.size(); }
   [[nodiscard]] bool has_binding(const binding& what) const {
     return bindings_.contains(what.id());

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/management/entities_topology.hpp"
 #include "broker/management/queue_arguments.hpp"
 
 namespace whimbrel::broker::management {
@@ -111,68 +112,103 @@ void handle_entity(const operations& on, const entity_request& request, const an
   done(failure(status::not_implemented, "a queue has no operation '" + request.operation + "'"));
 }
 
-void query(const operations& on, const entity_request& request, const answer& done) {
-  if (!request.entity_type.empty() && !is_queue_type(request.entity_type)) {
-    return done(failure(status::not_found, "there is no type '" + request.entity_type + "'"));
-  }
-  std::vector<std::string> wanted;
-  const auto* body = request.body.get_if<map>();
-  if (const auto names = body ? body->get<list>("attributeNames") : std::nullopt) {
-    for (const value& name : *names) wanted.push_back(name.text().value_or(""));
-  }
-  if (wanted.empty()) wanted.assign(queue_attributes.begin(), queue_attributes.end());
+bool is_type(std::string_view type) {
+  return is_queue_type(type) || type == exchange_entity || type == binding_entity;
+}
+
+reply no_such_type(const std::string& type) {
+  return failure(status::not_found, "there is no type '" + type + "'");
+}
+
+void query_queues(const operations& on, const entity_request& request, page which_part,
+                  const std::vector<std::string>& wanted, const answer& done) {
   core::page_request which;
   which.after = request.after;
-  which.offset = static_cast<std::size_t>(request.offset);
-  which.count = static_cast<std::size_t>(
-      std::min<std::uint64_t>(request.count.value_or(page_max), page_max));
+  which.offset = which_part.offset;
+  which.count = which_part.count;
   on.list_queues(std::move(which),
                  [wanted, node = on.who().node_name, done](const core::queue_page& page) {
-                   list names;
-                   for (const std::string& name : wanted) names.push_back(value(name));
                    list results;
                    for (const core::queue_info& q : page.queues) {
                      list row;
                      for (const std::string& name : wanted) row.push_back(attribute(q, name, node));
                      results.push_back(value(row));
                    }
-                   map out{{value("attributeNames"), value(names)},
-                           {value("results"), value(results)}};
-                   if (page.more) out.append(value("more"), value(true));
-                   done({status::ok, value(std::move(out))});
+                   done(query_reply(wanted, std::move(results), page.more));
                  });
 }
 
-/// What there is to know of each type: one map, type to `content`.
-reply about_types(const entity_request& request, const value& content) {
-  if (!request.entity_type.empty() && !is_queue_type(request.entity_type)) {
-    return failure(status::not_found, "there is no type '" + request.entity_type + "'");
-  }
-  return {status::ok, value(map{{value(queue_entity), content}})};
+std::span<const std::string_view> attributes_of(std::string_view type) {
+  if (type == exchange_entity) return exchange_attributes();
+  if (type == binding_entity) return binding_attributes();
+  return queue_attributes;
 }
 
-value attribute_names() {
+void query(const operations& on, const entity_request& request, const answer& done) {
+  const std::string& type = request.entity_type;
+  if (!type.empty() && !is_type(type)) return done(no_such_type(type));
+  std::vector<std::string> wanted;
+  const auto* body = request.body.get_if<map>();
+  if (const auto names = body ? body->get<list>("attributeNames") : std::nullopt) {
+    for (const value& name : *names) wanted.push_back(name.text().value_or(""));
+  }
+  const auto all = attributes_of(type);
+  if (wanted.empty()) wanted.assign(all.begin(), all.end());
+  const page which{static_cast<std::size_t>(request.offset),
+                   static_cast<std::size_t>(
+                       std::min<std::uint64_t>(request.count.value_or(page_max), page_max))};
+  if (type == exchange_entity) return query_exchanges(on, which, wanted, done);
+  if (type == binding_entity) return query_bindings(on, which, wanted, done);
+  query_queues(on, request, which, wanted, done);
+}
+
+value attribute_names(std::string_view type) {
   list out;
-  for (const std::string_view name : queue_attributes) out.push_back(value(name));
+  for (const std::string_view name : attributes_of(type)) out.push_back(value(name));
   return value(out);
 }
 
-value operation_names() {
-  map out;
-  for (const std::string_view name : {"CREATE", "READ", "UPDATE", "PURGE"}) {
-    out.append(value(name), value(list{}));
+value operation_names(std::string_view type) {
+  const value parts = value(list{value("source"), value("destination"), value("destination_type"),
+                                 value("binding_key"), value("arguments")});
+  if (type == binding_entity) return value(map{{value("CREATE"), parts}, {value("DELETE"), parts}});
+  const value none = value(list{});
+  map out{{value("CREATE"), none}, {value("READ"), none}};
+  if (type == exchange_entity) {
+    out.append(value("DELETE"), none);
+    return value(out);
   }
+  out.append(value("UPDATE"), none);
+  out.append(value("PURGE"), none);
   out.append(value("DELETE"), value(list{value("if_empty"), value("if_unused")}));
   return value(out);
+}
+
+/// What there is to know of each type: one map, type to what `content` says of it.
+reply about_types(const entity_request& request, value (*content)(std::string_view type)) {
+  const std::string& wanted = request.entity_type;
+  if (!wanted.empty() && !is_type(wanted)) return no_such_type(wanted);
+  map out;
+  for (const std::string_view type : {queue_entity, exchange_entity, binding_entity}) {
+    if (wanted.empty() || wanted == type || (type == queue_entity && is_queue_type(wanted))) {
+      out.append(value(type), content(type));
+    }
+  }
+  return {status::ok, value(std::move(out))};
 }
 
 void handle_node(const operations& on, const entity_request& request, const answer& done) {
   const std::string& what = request.operation;
   if (what == "QUERY") return query(on, request, done);
-  if (what == "GET-TYPES") return done(about_types(request, value(list{value(entity_base)})));
-  if (what == "GET-ATTRIBUTES") return done(about_types(request, attribute_names()));
-  if (what == "GET-OPERATIONS") return done(about_types(request, operation_names()));
-  if (what == "GET-ANNOTATIONS") return done(about_types(request, value(list{})));
+  if (what == "GET-TYPES") {
+    return done(about_types(
+        request, [](std::string_view) { return value(list{value(entity_base)}); }));
+  }
+  if (what == "GET-ATTRIBUTES") return done(about_types(request, attribute_names));
+  if (what == "GET-OPERATIONS") return done(about_types(request, operation_names));
+  if (what == "GET-ANNOTATIONS") {
+    return done(about_types(request, [](std::string_view) { return value(list{}); }));
+  }
   if (what == "GET-MGMT-NODES") return done({status::ok, value(list{value("$management")})});
   done(failure(status::not_implemented, "the node has no operation '" + what + "'"));
 }
@@ -219,8 +255,10 @@ void handle(const operations& on, const entity_request& request, const answer& d
     return handle_node(on, request, done);
   }
   if (is_queue_type(request.type)) return handle_entity(on, request, done);
+  if (request.type == exchange_entity) return handle_exchange(on, request, done);
+  if (request.type == binding_entity) return handle_binding(on, request, done);
   if (request.type.empty()) return done(failure(status::bad_request, "`type` is missing"));
-  done(failure(status::not_found, "there is no type '" + request.type + "'"));
+  done(no_such_type(request.type));
 }
 
 }  // namespace whimbrel::broker::management

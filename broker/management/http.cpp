@@ -38,6 +38,98 @@ void handle_queue(const operations& on, const http_request& request, const std::
   done(no_such_method(request));
 }
 
+/// What other brokers answer to declarations of exchanges and bindings, new or not.
+answer without_content(const answer& done) {
+  return [done](const reply& r) { done(r.is_ok() ? reply{status::no_content, {}} : r); };
+}
+
+/// The ends and the key of a binding, from a path or a query.
+std::optional<core::binding> binding_from(const std::map<std::string, std::string>& parts) {
+  core::binding out;
+  const auto at = [&](const char* key) -> const std::string* {
+    const auto found = parts.find(key);
+    return found == parts.end() ? nullptr : &found->second;
+  };
+  if (const auto* source = at("src")) out.source = *source;
+  if (const auto* key = at("key")) out.key = *key;
+  if (const auto* queue = at("dstq")) out.destination = *queue;
+  if (const auto* exchange = at("dste")) {
+    out.destination = *exchange;
+    out.to_exchange = true;
+  }
+  if (out.source.empty() || out.destination.empty()) return std::nullopt;
+  return out;
+}
+
+void bind(const operations& on, const http_request& request, const answer& done) {
+  const auto* fields = request.body.get_if<amqp::codec::map>();
+  if (fields == nullptr) return done(failure(status::bad_request, "the body is not a map"));
+  core::binding what;
+  for (const auto& [key, v] : *fields) {
+    const std::string name = key.text().value_or("");
+    const auto text = v.text();
+    if (name == "arguments") {
+      const auto arguments = v.to<amqp::codec::map>();
+      if (arguments) what.arguments = *arguments;
+      else if (!v.is_null()) return done(failure(status::bad_request, "'arguments' is not a map"));
+    } else if (name == "source" && text) {
+      what.source = *text;
+    } else if (name == "binding_key" && text) {
+      what.key = *text;
+    } else if ((name == "destination_queue" || name == "destination_exchange") && text) {
+      what.destination = *text;
+      what.to_exchange = name == "destination_exchange";
+    } else {
+      return done(failure(status::bad_request, "unknown or wrong '" + name + "' in a binding"));
+    }
+  }
+  on.bind(what, without_content(done));
+}
+
+void list_bindings(const operations& on, const http_target& target, const answer& done) {
+  auto between = binding_from(target.query);
+  if (!between) {
+    return done(failure(status::bad_request,
+                        "bindings are listed by `src` and one of `dstq` and `dste`"));
+  }
+  const bool any_key = !target.query.contains("key");
+  on.list_bindings({}, *between, [key = between->key, any_key, done](const binding_page& page) {
+    amqp::codec::list out;
+    for (const core::binding& b : page.bindings) {
+      if (any_key || b.key == key) out.push_back(amqp::codec::value(describe(b)));
+    }
+    done({status::ok, amqp::codec::value(std::move(out))});
+  });
+}
+
+/// `/bindings/src=e;dstq=q;key=k;args=`: taken apart before its parts are decoded, so from the
+/// text.
+void unbind(const operations& on, const http_request& request, const answer& done) {
+  const auto parts = parse_pairs(std::string_view(request.target).substr(10), ';');
+  const auto what = parts ? binding_from(*parts) : std::nullopt;
+  if (!what) return done(failure(status::bad_request, "'" + request.target + "' is no binding"));
+  const auto hash = parts->find("args");
+  on.unbind(*what, hash == parts->end() ? std::string{} : hash->second, done);
+}
+
+void handle_bindings(const operations& on, const http_request& request, const http_target& target,
+                     const answer& done) {
+  const bool one = target.segments.size() == 2;
+  if (one && request.method == "DELETE") return unbind(on, request, done);
+  if (!one && request.method == "POST") return bind(on, request, done);
+  if (!one && request.method == "GET") return list_bindings(on, target, done);
+  done(no_such_method(request));
+}
+
+void handle_exchange(const operations& on, const http_request& request, const std::string& name,
+                     const answer& done) {
+  if (request.method == "PUT") {
+    return on.declare_exchange(name, request.body, without_content(done));
+  }
+  if (request.method == "DELETE") return on.delete_exchange(name, done);
+  done(no_such_method(request));
+}
+
 }  // namespace
 
 std::optional<std::map<std::string, std::string>> parse_pairs(std::string_view text,
@@ -90,9 +182,9 @@ void handle(const operations& on, const http_request& request, const answer& don
     if (request.method == "DELETE") return on.purge_queue(at[1], done);
     return done(no_such_method(request));
   }
-  if (at[0] == "exchanges" || at[0] == "bindings") {
-    return done(failure(status::not_implemented,
-                        "exchanges and bindings cannot be managed in this version"));
+  if (at[0] == "exchanges" && at.size() == 2) return handle_exchange(on, request, at[1], done);
+  if (at[0] == "bindings" && at.size() <= 2 && request.target.starts_with("/bindings")) {
+    return handle_bindings(on, request, *target, done);
   }
   if (at[0] == "auth") {
     return done(failure(status::not_implemented, "this broker has no tokens to refresh"));

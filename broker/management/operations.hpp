@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "amqp/codec/value.hpp"
 #include "broker/core/directory.hpp"
@@ -27,8 +28,23 @@ struct asker {
   std::function<void(const std::string& queue)> owns = {};
 };
 
+/// Part of a list: in order of names; at most `count`, behind the first `offset`.
+struct page {
+  std::size_t offset = 0;
+  std::size_t count = 1'000;
+};
+struct exchange_page {
+  std::vector<core::exchange_settings> exchanges = {};
+  bool more = false;
+};
+struct binding_page {
+  std::vector<core::binding> bindings = {};
+  bool more = false;
+};
+
 /// Permissions
 ///   declare, delete   configure on the name
+///   bind, unbind      configure on the destination, receive on the source
 ///   purge             receive on the name, since it takes the messages
 ///   read, list        any permission on the name; what cannot be seen is not there
 class operations {
@@ -44,11 +60,33 @@ class operations {
   void list_queues(core::page_request which,
                    const std::function<void(const core::queue_page&)>& done) const;
 
+  // operations_topology.cpp
+  /// `attributes`: type, durable, auto_delete, internal, arguments.
+  void declare_exchange(const std::string& name, const amqp::codec::value& attributes,
+                        const answer& done) const;
+  void read_exchange(
+      const std::string& name,
+      std::function<void(const reply& why, const core::exchange_settings& what)> done) const;
+  /// One that is not there has been deleted.
+  void delete_exchange(const std::string& name, const answer& done) const;
+  void bind(const core::binding& what, const answer& done) const;
+  /// A binding that is not there has been removed.
+  void unbind(const core::binding& what, const answer& done) const;
+  /// The same, of those between these two by this key the one whose arguments have this hash.
+  void unbind(const core::binding& what, std::string arguments_hash, const answer& done) const;
+  void list_exchanges(page of, std::function<void(const exchange_page&)> done) const;
+  /// Of `between` those parts count that are not empty.
+  void list_bindings(page of, core::binding between,
+                     std::function<void(const binding_page&)> done) const;
+
   [[nodiscard]] const asker& who() const { return who_; }
   [[nodiscard]] bool may_see(std::string_view name) const;
 
  private:
   [[nodiscard]] std::optional<reply> check_name(const std::string& name) const;
+  [[nodiscard]] std::optional<reply> check_binding(const core::binding& what) const;
+  template <class Work>
+  void on_directory(const answer& done, Work work) const;
 
   asker who_;
 };
@@ -58,6 +96,10 @@ class operations {
 
 /// `queue 'q' in vhost '/'`: the words that clients look for.
 [[nodiscard]] std::string named(std::string_view kind, std::string_view name);
+
+[[nodiscard]] amqp::codec::map describe(const core::binding& b);
+/// Where a binding is found among others of its ends and key; empty if it has no arguments.
+[[nodiscard]] std::string hash_of(const amqp::codec::map& arguments);
 
 /// Reads the attributes of a declaration. The text says what is wrong with them.
 struct read_definition {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Management over AMQP: /management with the requests that the RabbitMQ clients make, $management."""
+"""Management over AMQP: /management as the RabbitMQ clients ask it, and $management."""
 import uuid
 
 from proton import Link, Message, PropertyDict, symbol, ulong
@@ -229,3 +229,33 @@ def _(env):
     check_equal(str(peer.outcome(peer.send(sender, b"\x00\x53\x73\x45junk"))), "REJECTED",
                 "outcome")
     check_equal(peer.condition, "amqp:decode-error", "why")
+
+
+@case("management: exchanges and bindings by the requests of the RabbitMQ clients")
+def _(env):
+    peer = env.peer()
+    pair = Pair(peer)
+    exchange, queue = env.address("e/x"), env.address("bound")
+    body = {"type": "topic", "durable": True, "auto_delete": False, "internal": False,
+            "arguments": {}}
+    check_equal(pair.request("PUT", "/exchanges/" + quoted(exchange), body), (204, None), "PUT")
+    check_equal(pair.request("PUT", "/exchanges/" + quoted(exchange), body)[0], 204, "again")
+    body["type"] = "fanout"
+    check_equal(pair.request("PUT", "/exchanges/" + quoted(exchange), body)[0], 409, "another type")
+    pair.request("PUT", "/queues/" + queue, {})
+    binding = {"source": exchange, "destination_queue": queue, "binding_key": "a.*",
+               "arguments": {}}
+    check_equal(pair.request("POST", "/bindings", binding), (204, None), "POST")
+    sender = peer.sender("/exchanges/%s/a.b" % quoted(exchange))
+    check_equal(peer.outcome(peer.send(sender, Message(body="routed"))), ACCEPTED, "outcome")
+    receiver = peer.receiver("/queues/" + queue, credit=5)
+    check_equal(peer.receive(receiver).body, "routed", "what came")
+    query = "/bindings?src=%s&dstq=%s&key=a.%%2A" % (quoted(exchange), queue)
+    code, found = pair.request("GET", query)
+    check_equal((code, len(found)), (200, 1), "GET")
+    check_equal((found[0]["source"], found[0]["destination_queue"], found[0]["binding_key"]),
+                (exchange, queue, "a.*"), "the binding")
+    check_equal(pair.request("DELETE", found[0]["location"]), (204, None), "DELETE")
+    check_equal(pair.request("GET", query), (200, []), "GET after it")
+    check_equal(pair.request("DELETE", "/exchanges/" + quoted(exchange)), (204, None), "DELETE")
+    check_equal(pair.request("DELETE", "/exchanges/amq.topic")[0], 403, "a built-in one")

@@ -21,6 +21,7 @@ struct bureau {
     std::vector<core::shard*> all;
     for (auto& s : w.shards) all.push_back(s.get());
     nodes.set_shards(std::move(all));
+    nodes.finish_recovery();  // of nothing: changes travel by letter from here on
   }
   static core::directory_options options(std::size_t queues_max) {
     core::directory_options o;

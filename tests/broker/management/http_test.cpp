@@ -164,7 +164,6 @@ TEST_CASE("http: the type classic is the default, and text may come as symbol") 
 TEST_CASE("http: permissions decide what may be done, and what is there at all") {
   world w({.workers = 1});
   w.start();
-  bureau root(w);
   permissions p;
   p.configure = {"mine.*"};
   p.receive = {"read.*"};
