@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "broker/command.hpp"
+#include "client/command.hpp"
 #include "conformance/command.hpp"
 #include "whimbrel/version.hpp"
 
@@ -22,6 +23,7 @@ constexpr std::array verbs = {
     verb{"broker", "run the broker", whimbrel::broker::run_broker},
     verb{"hash-password", "make the password records of a [[user]]",
          whimbrel::broker::run_hash_password},
+    verb{"ctl", "administer a broker: queues, definitions", whimbrel::client::run_ctl},
     verb{"conformance", "check an AMQP 1.0 broker against the standard",
          whimbrel::conformance::run_conformance},
 };

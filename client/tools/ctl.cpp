@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verb `whimbrel ctl`: administers a broker through its `$management` node.
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "client/command.hpp"
+#include "client/tools/completion.hpp"
+#include "client/tools/definitions.hpp"
+#include "client/tools/json.hpp"
+#include "client/tools/management_client.hpp"
+#include "client/tools/table.hpp"
+
+namespace whimbrel::client {
+
+namespace json = boost::json;
+using amqp::codec::map;
+using amqp::codec::value;
+
+namespace {
+
+enum class result : int { done = 0, refused = 1, usage = 2, no_connection = 3 };
+
+/// What was wrong with the arguments, beyond what the parser sees.
+class usage_error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct arguments {
+  std::string url = "amqp://localhost:5672";
+  double timeout = 10;
+  bool as_json = false;
+  std::string name = {};
+  bool transient = false;
+  bool if_empty = false;
+  bool if_unused = false;
+  std::vector<std::string> pairs = {};
+  std::string type = "direct";
+  std::string alternate = {};
+  bool internal = false;
+  bool auto_delete = false;
+  std::string destination = {};
+  bool to_exchange = false;
+  std::string key = {};
+  std::string file = {};
+  std::string vhost = "/";
+  bool dry_run = false;
+};
+
+/// true, 5 and text: as a boolean, a long and a string.
+value typed(const std::string& text) {
+  if (text == "true" || text == "false") return value(text == "true");
+  const bool number = !text.empty() && text.size() < 19 &&
+                      text.find_first_not_of("0123456789", text[0] == '-' ? 1 : 0) ==
+                          std::string::npos &&
+                      text != "-";
+  if (number) return value(std::int64_t{std::strtoll(text.c_str(), nullptr, 10)});
+  return value(text);
+}
+
+map typed_pairs(const std::vector<std::string>& pairs) {
+  map out;
+  for (const std::string& pair : pairs) {
+    const auto equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw usage_error("--argument takes KEY=VALUE, not '" + pair + "'");
+    }
+    out.set(value(pair.substr(0, equals)), typed(pair.substr(equals + 1)));
+  }
+  return out;
+}
+
+/// The client, made when it is needed: arguments are checked first.
+class session {
+ public:
+  explicit session(const arguments& a) : arguments_(a) {}
+  management_client& operator*() {
+    if (made_) return *made_;
+    const auto to = parse_url(arguments_.url);
+    if (!to) throw usage_error("--url is not of the form amqp://USER:PASSWORD@HOST:PORT");
+    made_.emplace(*to, std::chrono::milliseconds(static_cast<int>(arguments_.timeout * 1000)));
+    return *made_;
+  }
+
+ private:
+  const arguments& arguments_;
+  std::optional<management_client> made_ = {};
+};
+
+void print(const std::string& text) { std::printf("%s\n", text.c_str()); }
+
+result refused(const management_response& r) {
+  std::fprintf(stderr, "whimbrel ctl: %s (%d)\n", r.text.c_str(), r.code);
+  return result::refused;
+}
+
+map on_entity(const char* kind, const std::string& name) {
+  return {{value("type"), value(entity_type(kind))}, {value("name"), value(name)}};
+}
+
+map on_queue(const std::string& name) { return on_entity("queue", name); }
+
+result said(const management_response& r, const char* text) {
+  if (!r.is_ok()) return refused(r);
+  print(r.code == 200 ? "there already" : text);
+  return result::done;
+}
+
+// --- commands --------------------------------------------------------------------------------
+
+result list(const arguments& a, session& s, const char* kind,
+            const std::vector<std::string>& attributes) {
+  json::array all;
+  const bool known = each_entity(*s, entity_type(kind), attributes,
+                                 [&](const map& q) { all.push_back(to_json(value(q))); });
+  if (!known) throw std::runtime_error(std::string("the broker knows no type ") + kind);
+  if (a.as_json) print(pretty(all));
+  else print_table(attributes, all);
+  return result::done;
+}
+
+result list_queues(const arguments& a, session& s) {
+  return list(a, s, "queue",
+              {"name", "queue_type", "durable", "exclusive", "message_count", "consumer_count",
+               "arguments"});
+}
+
+result list_exchanges(const arguments& a, session& s) {
+  return list(a, s, "exchange",
+              {"name", "exchange_type", "durable", "auto_delete", "internal", "arguments"});
+}
+
+result list_bindings(const arguments& a, session& s) {
+  return list(a, s, "binding",
+              {"source", "destination_type", "destination", "binding_key", "arguments"});
+}
+
+result get(const arguments& a, session& s, const char* kind) {
+  const auto r = (*s).request("READ", on_entity(kind, a.name));
+  if (!r.is_ok()) return refused(r);
+  const json::value fields = to_json(r.body);
+  if (a.as_json) print(pretty(fields));
+  else print_fields(fields.as_object());
+  return result::done;
+}
+
+result declare_queue(const arguments& a, session& s) {
+  const map body{{value("durable"), value(!a.transient)},
+                 {value("arguments"), value(typed_pairs(a.pairs))}};
+  return said((*s).request("CREATE", on_queue(a.name), value(body)), "created");
+}
+
+result declare_exchange(const arguments& a, session& s) {
+  map more = typed_pairs(a.pairs);
+  if (!a.alternate.empty()) more.set(value("alternate-exchange"), value(a.alternate));
+  const map body{{value("exchange_type"), value(a.type)},
+                 {value("durable"), value(!a.transient)},
+                 {value("auto_delete"), value(a.auto_delete)},
+                 {value("internal"), value(a.internal)},
+                 {value("arguments"), value(more)}};
+  return said((*s).request("CREATE", on_entity("exchange", a.name), value(body)), "created");
+}
+
+result delete_exchange(const arguments& a, session& s) {
+  return said((*s).request("DELETE", on_entity("exchange", a.name)), "deleted");
+}
+
+result change_binding(const arguments& a, session& s, const char* operation, const char* text) {
+  const map body{{value("source"), value(a.name)},
+                 {value("destination"), value(a.destination)},
+                 {value("destination_type"), value(a.to_exchange ? "exchange" : "queue")},
+                 {value("binding_key"), value(a.key)},
+                 {value("arguments"), value(typed_pairs(a.pairs))}};
+  return said((*s).request(operation, on_entity("binding", ""), value(body)), text);
+}
+
+result delete_queue(const arguments& a, session& s) {
+  const map body{{value("if_empty"), value(a.if_empty)}, {value("if_unused"), value(a.if_unused)}};
+  const auto r = (*s).request("DELETE", on_queue(a.name), value(body));
+  if (!r.is_ok()) return refused(r);
+  print("deleted");
+  return result::done;
+}
+
+result purge_queue(const arguments& a, session& s) {
+  const auto r = (*s).request("PURGE", on_queue(a.name));
+  if (!r.is_ok()) return refused(r);
+  const auto gone = r.body.to<map>().value_or(map{}).get<std::uint64_t>("message_count");
+  print(std::to_string(gone.value_or(0)) + " messages dropped");
+  return result::done;
+}
+
+result export_definitions(const arguments& a, session& s) {
+  const definition_set all = fetch_definitions(*s);
+  const std::string text = pretty(to_document(all)) + "\n";
+  for (const std::string& what : all.left_out) std::fprintf(stderr, "%s\n", what.c_str());
+  if (a.file.empty() || a.file == "-") {
+    std::fputs(text.c_str(), stdout);
+    return result::done;
+  }
+  std::ofstream out(a.file, std::ios::binary | std::ios::trunc);
+  out << text;
+  out.close();
+  if (!out) throw usage_error(a.file + " cannot be written");
+  return result::done;
+}
+
+std::string content_of(const std::string& file) {
+  std::ifstream in(file == "-" ? "/dev/stdin" : file, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!in && !in.eof()) throw usage_error(file + " cannot be read");
+  return text;
+}
+
+/// What is there stays; what is missing is made; what differs is told, and is a failure.
+result import_definitions(const arguments& a, session& s) {
+  definition_set wanted;
+  try {
+    wanted = read_definitions(content_of(a.file), a.vhost);
+  } catch (const usage_error&) {
+    throw;
+  } catch (const std::runtime_error& e) {
+    throw usage_error(a.file + ": " + e.what());
+  }
+  for (const std::string& what : wanted.left_out) print("  not imported: " + what);
+  result out = result::done;
+  std::size_t made = 0;
+  const auto differences = compare(fetch_definitions(*s), wanted);
+  for (const difference& d : differences) {
+    const std::string what = d.wanted.kind + " " + d.wanted.name;
+    if (d.is == difference::kind::differs) {
+      print("! " + what + ": " + d.how);
+      out = result::refused;
+      continue;
+    }
+    print("+ " + what + " " + json::serialize(to_json(value(d.wanted.body))));
+    if (a.dry_run) continue;
+    const map properties{{value("type"), value(entity_type(d.wanted.kind))},
+                         {value("name"), value(d.wanted.name)}};
+    const auto r = (*s).request("CREATE", properties, value(d.wanted.body));
+    if (r.is_ok()) ++made;
+    else out = refused(r);
+  }
+  print(std::to_string(wanted.all.size()) + " definitions, " +
+        std::to_string(wanted.all.size() - differences.size()) + " there already, " +
+        std::to_string(made) + " made" + (a.dry_run ? " (dry run)" : ""));
+  return out;
+}
+
+// --- the command line ------------------------------------------------------------------------
+
+using command = std::function<result(const arguments&, session&)>;
+
+CLI::App* add(CLI::App* to, const char* name, const char* help, command& chosen, command run) {
+  auto* made = to->add_subcommand(name, help);
+  made->final_callback([&chosen, run] { chosen = run; });
+  return made;
+}
+
+CLI::App* group(CLI::App& app, const char* name, const char* help) {
+  auto* made = app.add_subcommand(name, help);
+  made->require_subcommand(1);
+  return made;
+}
+
+CLI::App* named(CLI::App* of, arguments& a) {
+  of->add_option("NAME", a.name, "its name")->required();
+  return of;
+}
+
+void takes_pairs(CLI::App* of, arguments& a) {
+  of->add_option("--argument", a.pairs, "KEY=VALUE; may be repeated")->allow_extra_args(false);
+}
+
+void add_queries(CLI::App& app, arguments& a, command& chosen) {
+  auto* lists = group(app, "list", "list what there is");
+  add(lists, "queues", "queues with their counts", chosen, list_queues);
+  add(lists, "exchanges", "exchanges", chosen, list_exchanges);
+  add(lists, "bindings", "bindings", chosen, list_bindings);
+  auto* gets = group(app, "get", "look at one thing");
+  for (const char* kind : {"queue", "exchange"}) {
+    named(add(gets, kind, "with all that is known of it", chosen,
+              [kind](const arguments& b, session& s) { return get(b, s, kind); }),
+          a);
+  }
+}
+
+void add_changes(CLI::App& app, arguments& a, command& chosen) {
+  auto* declares = group(app, "declare", "make what is not there yet");
+  auto* queue = named(add(declares, "queue", "a queue", chosen, declare_queue), a);
+  queue->add_flag("--transient", a.transient, "not kept over a restart");
+  takes_pairs(queue, a);
+  auto* exchange = named(add(declares, "exchange", "an exchange", chosen, declare_exchange), a);
+  exchange->add_option("--type", a.type, "direct (default), topic, fanout or headers");
+  exchange->add_option("--alternate", a.alternate, "where messages go for which it has no binding");
+  exchange->add_flag("--internal", a.internal, "takes messages from other exchanges alone");
+  exchange->add_flag("--auto-delete", a.auto_delete, "goes with the last binding from it");
+  exchange->add_flag("--transient", a.transient, "not kept over a restart");
+  takes_pairs(exchange, a);
+  auto* deletes = group(app, "delete", "delete something");
+  queue = named(add(deletes, "queue", "a queue, with its messages", chosen, delete_queue), a);
+  queue->add_flag("--if-empty", a.if_empty, "only if it has no messages");
+  queue->add_flag("--if-unused", a.if_unused, "only if it has no consumers");
+  named(add(deletes, "exchange", "an exchange, with its bindings", chosen, delete_exchange), a);
+  named(add(&app, "purge", "drop the messages of a queue that nobody holds", chosen, purge_queue),
+        a);
+}
+
+void add_bindings(CLI::App& app, arguments& a, command& chosen) {
+  const auto binding = [&](const char* name, const char* help, command run) {
+    auto* made = add(&app, name, help, chosen, std::move(run));
+    made->add_option("SOURCE", a.name, "the exchange")->required();
+    made->add_option("DESTINATION", a.destination, "a queue, or an exchange")->required();
+    made->add_flag("--to-exchange", a.to_exchange, "the destination is an exchange");
+    made->add_option("--key", a.key, "the binding's key");
+    takes_pairs(made, a);
+  };
+  binding("bind", "lead messages from an exchange to a queue or an exchange",
+          [](const arguments& b, session& s) { return change_binding(b, s, "CREATE", "bound"); });
+  binding("unbind", "remove such a binding", [](const arguments& b, session& s) {
+    return change_binding(b, s, "DELETE", "unbound");
+  });
+}
+
+/// Adds the commands to `app`; `chosen` becomes the one that was given.
+void add_commands(CLI::App& app, arguments& a, command& chosen) {
+  add_queries(app, a, chosen);
+  add_changes(app, a, chosen);
+  add_bindings(app, a, chosen);
+  auto* definitions = group(app, "definitions", "what the broker has been told to have, as JSON");
+  add(definitions, "export", "write them", chosen, export_definitions)
+      ->add_option("FILE", a.file, "default: standard output");
+  auto* import = add(definitions, "import",
+                     "make what is missing; also from RabbitMQ's definitions", chosen,
+                     import_definitions);
+  import->add_option("FILE", a.file, "- is standard input")->required();
+  import->add_flag("--dry-run", a.dry_run, "only say what would be made, and what differs");
+  import->add_option("--vhost", a.vhost, "whose of the document's definitions (default /)");
+  add(&app, "completion", "print completions for bash", chosen, [](const arguments&, session&) {
+    std::fputs(bash_completion, stdout);
+    return result::done;
+  });
+}
+
+}  // namespace
+
+int run_ctl(int argc, char** argv) {
+  arguments a;
+  command chosen;
+  CLI::App app("Administers a broker through its $management node.", "whimbrel ctl");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer("Exit codes: 0 done, 1 the broker refused, 2 wrong arguments or file, "
+             "3 no connection.");
+  app.add_option("--url", a.url, "amqp://USER:PASSWORD@HOST:PORT (default amqp://localhost:5672)")
+      ->envname("WHIMBREL_URL");
+  app.add_option("--timeout", a.timeout, "seconds to wait for each answer (default 10)")
+      ->check(CLI::Range(0.1, 3600.0));
+  app.add_flag("--json", a.as_json, "print JSON");
+  add_commands(app, a, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : static_cast<int>(result::usage);
+  }
+  session s(a);
+  try {
+    return static_cast<int>(chosen(a, s));
+  } catch (const connection_error& e) {
+    std::fprintf(stderr, "whimbrel ctl: %s\n", e.what());
+    return static_cast<int>(result::no_connection);
+  } catch (const usage_error& e) {
+    std::fprintf(stderr, "whimbrel ctl: %s\n", e.what());
+    return static_cast<int>(result::usage);
+  } catch (const std::runtime_error& e) {
+    std::fprintf(stderr, "whimbrel ctl: %s\n", e.what());
+    return static_cast<int>(result::refused);
+  }
+}
+
+}  // namespace whimbrel::client

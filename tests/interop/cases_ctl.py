@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`whimbrel ctl` and what it leaves behind, seen with Proton."""
+import json
+import os
+import subprocess
+import tempfile
+
+from proton import Message
+
+from case import collector
+from peer import check, check_equal
+
+CASES, case = collector()
+
+
+class Ctl:
+    def __init__(self, env):
+        self.command = [env.options.broker, "ctl", "--url", "amqp://127.0.0.1:%d" % env.port]
+
+    def run(self, *words, code=0):
+        done = subprocess.run(self.command + list(words), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=30)
+        check_equal(done.returncode, code, "exit code of %s: %s" % (" ".join(words), done.stderr))
+        return done.stdout
+
+    def json(self, *words):
+        return json.loads(self.run(*words, "--json"))
+
+
+@case("ctl: queues are declared, listed, purged and deleted", alone=True)
+def _(env):
+    ctl, peer = Ctl(env), env.peer()
+    check_equal(ctl.run("declare", "queue", "orders"), "created\n", "declare")
+    check_equal(ctl.run("declare", "queue", "orders"), "there already\n", "declare again")
+    ctl.run("declare", "queue", "orders", "--transient", code=1)
+    ctl.run("declare", "queue", "x", "--argument", "x-expires=5", code=1)
+    sender = peer.sender("orders")
+    for _ in range(3):
+        peer.put(sender, Message(body="x"))
+    listed = ctl.json("list", "queues")
+    check_equal([(q["name"], q["message_count"]) for q in listed], [("orders", 3)], "list")
+    check("orders" in ctl.run("list", "queues"), "the table")
+    check_equal(ctl.json("get", "queue", "orders")["durable"], True, "get")
+    ctl.run("delete", "queue", "orders", "--if-empty", code=1)
+    check_equal(ctl.run("purge", "orders"), "3 messages dropped\n", "purge")
+    check_equal(ctl.run("delete", "queue", "orders"), "deleted\n", "delete")
+    ctl.run("get", "queue", "orders", code=1)
+    check_equal(ctl.json("list", "queues"), [], "list")
+
+
+@case("ctl: exchanges are bound and unbound", alone=True)
+def _(env):
+    ctl, peer = Ctl(env), env.peer()
+    ctl.run("declare", "exchange", "e", "--type", "fanout")
+    ctl.run("declare", "exchange", "e", code=1)
+    ctl.run("declare", "queue", "q")
+    check_equal(ctl.run("bind", "e", "q", "--key", "k"), "bound\n", "bind")
+    check_equal(ctl.run("bind", "e", "q", "--key", "k"), "there already\n", "bind again")
+    peer.put(peer.sender("/exchanges/e"), Message(body="x"))
+    check_equal(ctl.json("get", "queue", "q")["message_count"], 1, "messages")
+    listed = ctl.json("list", "bindings")
+    check_equal([(b["source"], b["destination"], b["binding_key"]) for b in listed],
+                [("e", "q", "k")], "list")
+    ctl.run("unbind", "e", "q", "--key", "k")
+    check_equal(ctl.json("list", "bindings"), [], "list")
+    ctl.run("delete", "exchange", "e")
+    check("e" not in [e["name"] for e in ctl.json("list", "exchanges")], "list")
+
+
+RABBITMQ = {
+    "rabbit_version": "4.0.5",
+    "users": [{"name": "guest", "password_hash": "x"}],
+    "vhosts": [{"name": "/"}],
+    "queues": [
+        {"name": "orders", "vhost": "/", "durable": True, "auto_delete": False,
+         "arguments": {"x-queue-type": "quorum"}},
+        {"name": "elsewhere", "vhost": "other", "durable": True, "auto_delete": False,
+         "arguments": {}}],
+    "exchanges": [{"name": "events", "vhost": "/", "type": "topic", "durable": True,
+                   "auto_delete": False, "internal": False, "arguments": {}}],
+    "bindings": [{"source": "events", "vhost": "/", "destination": "orders",
+                  "destination_type": "queue", "routing_key": "order.#", "arguments": {}}],
+}
+
+
+@case("ctl: definitions of RabbitMQ are imported, again without effect, exported", alone=True)
+def _(env):
+    ctl = Ctl(env)
+    with tempfile.TemporaryDirectory() as folder:
+        file, copy = os.path.join(folder, "in.json"), os.path.join(folder, "out.json")
+        with open(file, "w") as out:
+            json.dump(RABBITMQ, out)
+        told = ctl.run("definitions", "import", "--dry-run", file)
+        check_equal(told.count("\n+ "), 3, "what would be made:\n" + told)
+        check("not imported: 1 users" in told, "what is left out:\n" + told)
+        check("not imported: 1 queues of other vhosts" in told, "what is left out:\n" + told)
+        check_equal(ctl.json("list", "queues"), [], "queues after the dry run")
+        check("3 made" in ctl.run("definitions", "import", file), "the first import")
+        check("3 there already, 0 made" in ctl.run("definitions", "import", file), "the second")
+        ctl.run("definitions", "export", copy)
+        with open(copy) as exported:
+            document = json.load(exported)
+        check_equal([len(document[k]) for k in ("queues", "exchanges", "bindings")], [1, 1, 1],
+                    "what was exported")
+        ctl.run("delete", "queue", "orders")
+        ctl.run("delete", "exchange", "events")
+        check("3 made" in ctl.run("definitions", "import", copy), "import of the export")
+        other = dict(RABBITMQ, exchanges=[dict(RABBITMQ["exchanges"][0], type="fanout")])
+        with open(file, "w") as out:
+            json.dump(other, out)
+        told = ctl.run("definitions", "import", "--dry-run", file, code=1)
+        check("! exchange events" in told, "what differs:\n" + told)
+
+
+@case("ctl: exit codes tell wrong arguments and a missing broker")
+def _(env):
+    ctl = Ctl(env)
+    ctl.run("list", code=2)
+    ctl.run("declare", "queue", "x", "--argument", "nonsense", code=2)
+    ctl.run("definitions", "import", "/nonexistent", code=2)
+    ctl.command[3] = "amqp://127.0.0.1:1"
+    ctl.run("list", "queues", code=3)
+    ctl.command[3] = "http://127.0.0.1"
+    ctl.run("list", "queues", code=2)
