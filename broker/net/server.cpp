@@ -271,8 +271,9 @@ amqp::engine::options server::options_for(const config::listener& through,
   o.output_octets_max = settings_.output_buffer;
   o.handshake_time = settings_.handshake_timeout;
   for (const char* name : {"ANONYMOUS-RELAY", "SHARED-SUBS", "LINK_PAIR_V1_0",
-                           "AMQP_FILTEX_SQL_V1_0", "AMQP_FILTEX_PROP_V1_0", "AMQP_FILTEX_GROUP_V1_0",
-                           "APACHE.ORG:SELECTOR", "APACHE.ORG:NO_LOCAL"}) {
+                           "AMQP_FILTEX_SQL_V1_0", "AMQP_FILTEX_PROP_V1_0",
+                           "AMQP_FILTEX_GROUP_V1_0", "APACHE.ORG:SELECTOR",
+                           "APACHE.ORG:NO_LOCAL"}) {
     o.offered_capabilities.push_back(amqp::symbol(name));
   }
   amqp::codec::map properties;
