@@ -139,6 +139,9 @@ class sender final : public link {
   void finish_drain();
   /// How much waits behind this link; told with the next flow. [2.6.7]
   void set_available(std::uint32_t count) { available_ = count; }
+  /// Link-state properties, one encoded map: told with a flow now, and with each from here on.
+  /// [2.7.4]
+  void tell_properties(std::span<const std::byte> encoded);
   /// Deliveries not settled yet.
   [[nodiscard]] std::uint32_t unsettled() const { return unsettled_; }
   /// Calls visit(delivery_id, token, sent_whole) for each, oldest first.
@@ -180,6 +183,7 @@ class sender final : public link {
 
   sender_credit credit_ = {};
   std::uint32_t available_ = 0;
+  std::vector<std::byte> properties_ = {};
   half_sent partial_ = {};
 };
 

@@ -242,6 +242,12 @@ void sender::fill(spec::fast::flow_view& flow) const {
   flow.link_credit = credit_.credit();
   flow.available = available_;
   flow.drain = credit_.drain();
+  flow.properties = properties_;
+}
+
+void sender::tell_properties(std::span<const std::byte> encoded) {
+  properties_.assign(encoded.begin(), encoded.end());
+  session_.owe_flow(*this);
 }
 
 void sender::drop_deliveries() {

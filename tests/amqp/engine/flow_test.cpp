@@ -230,6 +230,36 @@ TEST_CASE("flow: an echo is answered with the state it asks for, and not with an
   CHECK_FALSE(f.available.has_value());
 }
 
+TEST_CASE("flow: a sender's properties are told at once, and stand in each flow from then on") {
+  raw_peer peer;
+  peer.ready_to_receive(5);
+  peer.heard.clear();
+  const codec::map state{{codec::value(symbol("active")), codec::value(true)}};
+  octet_buffer encoded;
+  codec::encode(encoded, state);
+  peer.sender().tell_properties(encoded.octets());
+  peer.say(spec::flow{.next_incoming_id = engine::first_outgoing_id.value(),
+                      .incoming_window = 50,
+                      .next_outgoing_id = 0,
+                      .outgoing_window = 100});
+  REQUIRE(flows(peer) == 1);
+  auto f = *peer.last<spec::flow>();
+  CHECK(f.handle == 0u);
+  REQUIRE(f.properties.has_value());
+  CHECK(*f.properties == state);
+  peer.say(spec::flow{.next_incoming_id = engine::first_outgoing_id.value(),
+                      .incoming_window = 50,
+                      .next_outgoing_id = 0,
+                      .outgoing_window = 100,
+                      .handle = 0,
+                      .delivery_count = 0,
+                      .link_credit = 5,
+                      .echo = true});
+  REQUIRE(flows(peer) == 2);
+  f = *peer.last<spec::flow>();
+  CHECK(f.properties == state);
+}
+
 TEST_CASE("flow: a receiver's echo shows its credit, and what the sender said is available") {
   raw_peer peer;
   peer.ready_to_send(6);
