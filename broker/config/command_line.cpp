@@ -170,7 +170,13 @@ std::string check_text(const settings& what, const origins& from,
     out += "listener " + print(each) + (*each.anonymous ? " anonymous" : " with login") + '\n';
   }
   for (const queue& each : what.queues) {
-    out += "queue " + each.name + (each.durable ? " durable" : " transient") + '\n';
+    out += "queue " + each.name + (each.durable ? " durable" : " transient");
+    out += (each.arguments.empty() ? "" : ' ' + amqp::codec::to_text(each.arguments)) + '\n';
+  }
+  for (const core::named_policy& each : what.policies) {
+    out += "policy " + each.name + " for " + each.pattern + " priority " +
+           std::to_string(each.priority) + ' ' +
+           amqp::codec::to_text(core::to_arguments(each.what)) + '\n';
   }
   for (const auto_create& each : what.auto_creates) {
     out += "auto-create " + each.pattern;
@@ -252,7 +258,7 @@ std::string help_text() {
                 std::string(row.help) + " (default " + print(defaults, row) + ")");
   }
   out +=
-      "\nThe file also holds the tables [[listener]], [[queue]], [[user]] and\n"
+      "\nThe file also holds the tables [[listener]], [[queue]], [[policy]], [[user]] and\n"
       "[[auto-create]]; broker/config/README.md describes them.\n"
       "\n"
       "Exit codes: 0 stopped as asked, 1 failure, 2 arguments or configuration,\n"

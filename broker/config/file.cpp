@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <initializer_list>
@@ -23,7 +24,8 @@ namespace whimbrel::broker::config {
 namespace {
 
 constexpr std::size_t name_size_max = 255;
-constexpr std::string_view table_names[] = {"listener", "queue", "exchange", "user", "auto-create"};
+constexpr std::string_view table_names[] = {"listener", "queue",  "exchange",
+                                           "user",     "policy", "auto-create"};
 
 /// The keys that one kind of [[table]] knows.
 using key_names = std::initializer_list<std::string_view>;
@@ -31,9 +33,11 @@ using key_names = std::initializer_list<std::string_view>;
 /// One [[table]] while it is read. Knows its place, so that every error names it.
 class reader {
  public:
-  reader(const std::string& path, std::string_view kind, const toml::table& table, key_names known)
+  reader(const std::string& path, std::string_view kind, const toml::table& table, key_names known,
+         bool takes_arguments = false)
       : path_(path), kind_(kind), table_(table) {
     for (const auto& [key, value] : table_) {
+      if (takes_arguments && core::is_argument(key.str())) continue;
       if (std::find(known.begin(), known.end(), key.str()) == known.end()) {
         fail(value, key.str(), "is not a key of [[" + kind_ + "]]" + suggestion(key.str(), known));
       }
@@ -75,6 +79,32 @@ class reader {
     return value;
   }
 
+  std::optional<std::int32_t> integer(std::string_view key) const {
+    const toml::node* at = table_.get(key);
+    if (at == nullptr) return std::nullopt;
+    const auto value = at->value_exact<std::int64_t>();
+    if (!value || *value < INT32_MIN || *value > INT32_MAX) {
+      fail(*at, key, "must be a whole number of 32 bits");
+    }
+    return static_cast<std::int32_t>(*value);
+  }
+
+  /// The keys that are arguments of queues, checked each and together.
+  amqp::codec::map arguments() const {
+    amqp::codec::map out;
+    core::queue_policy checked;
+    for (const auto& [key, node] : table_) {
+      if (!core::is_argument(key.str())) continue;
+      const amqp::codec::value given = value_of(node);
+      if (const auto wrong = core::set_argument(checked, key.str(), given)) {
+        fail(node, key.str(), *wrong);
+      }
+      out.append(amqp::codec::value(key.str()), given);
+    }
+    if (const auto wrong = core::find_conflict(checked)) fail(*wrong);
+    return out;
+  }
+
   /// Each text of an array, given to `use` together with a function that refuses it.
   template <class Use>
   void texts(std::string_view key, Use use) const {
@@ -90,6 +120,14 @@ class reader {
   }
 
  private:
+  /// Null for what no argument is.
+  static amqp::codec::value value_of(const toml::node& node) {
+    if (const auto text = node.value_exact<std::string>()) return amqp::codec::value(*text);
+    if (const auto number = node.value_exact<std::int64_t>()) return amqp::codec::value(*number);
+    if (const auto truth = node.value_exact<bool>()) return amqp::codec::value(*truth);
+    return {};
+  }
+
   const std::string& path_;
   std::string kind_ = {};
   const toml::table& table_;
@@ -108,7 +146,19 @@ listener read_listener(const reader& from) {
 }
 
 queue read_queue(const reader& from) {
-  return {.name = from.text("name"), .durable = from.boolean("durable").value_or(true)};
+  return {.name = from.text("name"),
+          .durable = from.boolean("durable").value_or(true),
+          .arguments = from.arguments()};
+}
+
+core::named_policy read_policy(const reader& from) {
+  core::named_policy out;
+  out.name = from.text("name");
+  out.pattern = from.text("pattern");
+  out.priority = from.integer("priority").value_or(0);
+  static_cast<void>(core::set_arguments(out.what, from.arguments()));  // has been checked
+  if (out.what.empty()) from.fail("policy \"" + out.name + "\" sets nothing");
+  return out;
 }
 
 /// `arguments = {colour = "red", size = 3, urgent = true}`
@@ -214,8 +264,12 @@ class file_reader {
       } else if (name == "listener") {
         to_.listeners = read_tables(name, value, {"address", "anonymous"}, read_listener);
       } else if (name == "queue") {
-        to_.queues = read_tables(name, value, {"name", "durable"}, read_queue);
+        to_.queues = read_tables(name, value, {"name", "durable"}, read_queue, true);
         refuse_second(name, value, to_.queues);
+      } else if (name == "policy") {
+        to_.policies =
+            read_tables(name, value, {"name", "pattern", "priority"}, read_policy, true);
+        refuse_second(name, value, to_.policies);
       } else if (name == "user") {
         to_.users =
             read_tables(name, value,
@@ -280,14 +334,15 @@ class file_reader {
 
   template <class Read>
   std::vector<std::invoke_result_t<Read, const reader&>> read_tables(
-      std::string_view kind, const toml::node& value, key_names known, Read read_one) {
+      std::string_view kind, const toml::node& value, key_names known, Read read_one,
+      bool takes_arguments = false) {
     const toml::array* tables = value.as_array();
     if (tables == nullptr || tables->empty() || !tables->is_array_of_tables()) {
       fail(value, kind, "is a list of tables; write [[" + std::string(kind) + "]]");
     }
     std::vector<std::invoke_result_t<Read, const reader&>> out;
     for (const toml::node& node : *tables) {
-      out.push_back(read_one(reader(path_, kind, *node.as_table(), known)));
+      out.push_back(read_one(reader(path_, kind, *node.as_table(), known, takes_arguments)));
     }
     return out;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration file: TOML, the flat keys of the settings table and the tables [[listener]],
-// [[queue]], [[user]], [[auto-create]]. An unknown key is an error; so is [[exchange]], which this
-// version does not implement.
+// [[queue]], [[policy]], [[user]], [[auto-create]]. An unknown key is an error; so is [[exchange]],
+// which this version does not implement.
 #pragma once
 
 #include <functional>

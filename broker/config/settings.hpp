@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "broker/core/policy_table.hpp"
 #include "broker/log.hpp"
 #include "broker/security/users.hpp"
 
@@ -35,6 +36,7 @@ struct listener {
 struct queue {
   std::string name = {};
   bool durable = true;
+  amqp::codec::map arguments = {};  // that `core::set_arguments` takes
 
   bool operator==(const queue&) const = default;
 };
@@ -106,6 +108,7 @@ struct settings {
   std::vector<queue> queues = {};
   std::vector<exchange> exchanges = {};
   std::vector<security::user> users = {};
+  std::vector<core::named_policy> policies = {};  // [[policy]]
   std::vector<auto_create> auto_creates = {auto_create{}};
 };
 

@@ -30,6 +30,11 @@ storage::blob_ptr encode_definition(storage::queue_id id, const queue_definition
 }  // namespace
 
 void directory::set_shards(std::vector<shard*> shards) {
+  for (shard* s : shards) {
+    s->lookup_queue = [this, s](const std::string& name, std::function<void(const hit&)> done) {
+      find_queue(*s, name, std::move(done));
+    };
+  }
   shards_ = shards;
   exchanges_.set_shards(std::move(shards));
   exchanges_.make_predeclared();
@@ -51,6 +56,10 @@ void directory::on_record(storage::record_kind kind, std::string_view key,
     if (auto s = decode_subscription(key, value)) subscriptions_[std::string(key)] = *std::move(s);
     return;
   }
+  if (kind == storage::record_kind::policy) {
+    if (auto policy = decode_policy(key, value)) policies_.set(*std::move(policy));
+    return;
+  }
   if (kind != storage::record_kind::queue) return;
   const auto fields = amqp::codec::decode<amqp::codec::map>(value);
   const auto id = fields.has_value() ? fields->get<std::uint64_t>("id") : std::nullopt;
@@ -67,6 +76,7 @@ void directory::on_record(storage::record_kind kind, std::string_view key,
 }
 
 void directory::on_entries(std::span<const storage::recovered_entry> entries) {
+  install_policies();  // all records have been seen; messages find their levels and limits
   for (const storage::recovered_entry& e : entries) {
     const auto id = static_cast<std::uint64_t>(e.key.queue);
     const auto found = recovering_.find(id);
@@ -82,6 +92,7 @@ void directory::on_entries(std::span<const storage::recovered_entry> entries) {
 }
 
 std::size_t directory::finish_recovery() {
+  install_policies();
   for (const storage::queue_id id : orphans_) shards_[0]->commits().drop_queue(id);
   orphans_.clear();
   recovering_.clear();
@@ -134,9 +145,12 @@ void directory::create(new_node what) {
   n.as = std::move(what.as);
   n.temporary = what.temporary;
   n.owner = what.owner;
+  n.obeys = policy_changes_;
   queue_settings settings{std::move(what.name), n.id, n.id_is_stored(), n.temporary};
-  shards_[0]->send_task(next_home(), [this, settings](shard& home) {
+  const queue_policy policy = policy_of(settings.name, n).what;
+  shards_[0]->send_task(next_home(), [this, settings, policy](shard& home) {
     const queue_ref ref = home.create_queue(settings);
+    home.find(ref)->set_policy(policy);
     home.send_task(worker_id{0}, [this, name = settings.name, id = settings.id, ref](shard&) {
       on_made(name, id, ref);
     });
@@ -146,6 +160,7 @@ void directory::create(new_node what) {
 void directory::on_made(const std::string& name, storage::queue_id id, queue_ref ref) {
   node& n = nodes_.at(name);
   n.queue = ref;
+  if (n.obeys != policy_changes_) apply_policy(name, n);
   if (!n.id_is_stored()) return on_ready(name, id);
   commit& commits = shards_[0]->commits();
   commits.add({storage::record_kind::queue, name, encode_definition(id, n.as)});
@@ -160,10 +175,20 @@ void directory::on_ready(const std::string& name, storage::queue_id id) {
   for (const auto& go_on : waiting) go_on();
 }
 
-void directory::declare(const std::string& name, bool durable) {
-  queue_definition as;
-  as.durable = durable;
-  if (!nodes_.contains(name)) create({name, std::move(as), false, 0});
+void directory::declare(const std::string& name, bool durable, const amqp::codec::map& arguments) {
+  const auto found = nodes_.find(name);
+  if (found == nodes_.end()) {
+    queue_definition as;
+    as.durable = durable;
+    as.arguments = arguments;
+    return create({name, std::move(as), false, 0});
+  }
+  node& n = found->second;
+  if (n.as.arguments == arguments) return;
+  n.as.arguments = arguments;
+  apply_policy(name, n);
+  if (!n.id_is_stored()) return;
+  shards_[0]->commits().add({storage::record_kind::queue, name, encode_definition(n.id, n.as)});
 }
 
 void directory::declare(const exchange_settings& what, const topology::answer& done) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "broker/core/admin.hpp"
+#include "broker/core/policy_table.hpp"
 #include "broker/core/shard.hpp"
 #include "broker/core/subscription.hpp"
 #include "broker/core/topology.hpp"
@@ -81,6 +82,8 @@ struct directory_options {
   std::vector<creation_rule> rules = {};
   std::size_t queues_max = 100'000;
   std::function<std::string()> random_name = {};  // 128 random bits as text
+  policy_table::matcher glob = {};                // does this pattern match this name?
+  std::vector<named_policy> policies = {};        // these go before stored ones of their names
 };
 
 /// A durable queue's reply follows the commit of its definition.
@@ -90,7 +93,7 @@ class directory final : public storage::recovery_visitor {
  public:
   using answer = std::function<void(const node_reply&)>;
 
-  explicit directory(directory_options options) : options_(std::move(options)) {}
+  explicit directory(directory_options options);
 
   /// All shards, by worker; before recovery and before any thread runs.
   void set_shards(std::vector<shard*> shards);
@@ -127,9 +130,22 @@ class directory final : public storage::recovery_visitor {
   void read_queue(shard& from, std::string name, admin_answer done);
   void read_queues(shard& from, page_request which, std::function<void(const queue_page&)> done);
 
+  // --- policies, from any worker (directory_policy.cpp); `done` runs on that of `from` ---
+  /// Adds the policy, or replaces the one of its name. Queues that are there obey from now on;
+  /// answered when it is durable.
+  void set_policy(shard& from, named_policy which, std::function<void()> done);
+  /// `done(false)`: there was none.
+  void remove_policy(shard& from, std::string name, std::function<void(bool)> done);
+  /// In the order in which they are asked.
+  void read_policies(shard& from, std::function<void(const std::vector<named_policy>&)> done);
+  /// What is in force for the queue of this name, and by whose word; nothing if there is none.
+  void read_policy_of(shard& from, std::string queue,
+                      std::function<void(const std::optional<effective_policy>&)> done);
+
   // --- on worker 0 ---
-  /// From the configuration: exists from now on; an existing queue of that name is left alone.
-  void declare(const std::string& name, bool durable);
+  /// From the configuration: exists from now on, with these arguments; a queue of that name that is
+  /// there stays as it is but for them.
+  void declare(const std::string& name, bool durable, const amqp::codec::map& arguments = {});
   void declare(const exchange_settings& what, const topology::answer& done);
   /// Between what is there, or in the making.
   void bind(const binding& what, const topology::answer& done);
@@ -145,6 +161,7 @@ class directory final : public storage::recovery_visitor {
     bool temporary = false;
     std::uint64_t owner = 0;
     bool ready = false;
+    std::uint64_t obeys = 0;  // the policies as they were at its last change: see policy_changes_
     std::vector<std::function<void()>> waiting;  // until it is ready
 
     /// What goes with a connection leaves nothing in the store.
@@ -200,7 +217,16 @@ class directory final : public storage::recovery_visitor {
   [[nodiscard]] static queue_info info_of(const std::string& name, const node& n);
   static void count(shard& there, queue_ref ref, queue_info& into);
 
+  [[nodiscard]] effective_policy policy_of(const std::string& name, const node& n) const;
+  void install_policies();
+  void apply_policy(const std::string& name, node& n);
+  void apply_policies(std::string_view pattern, std::string_view other_pattern);
+  void find_queue(shard& from, const std::string& name, std::function<void(const hit&)> done);
+
   directory_options options_;
+  policy_table policies_;
+  std::uint64_t policy_changes_ = 0;
+  bool has_policies_ = false;  // those of the options are in the table
   std::vector<shard*> shards_;
   std::map<std::string, node, std::less<>> nodes_;  // in order: lists come in pages
   topology exchanges_;

@@ -35,6 +35,12 @@ joint::change_id joint::begin(link_ref owner, std::uint32_t id) {
   return (first_ + static_cast<change_id>(changes_.size() - 1)) & number_bits;
 }
 
+joint::change_id joint::begin_internal() {
+  const change_id made = begin({}, 0);
+  at(made).internal = true;
+  return made;
+}
+
 void joint::post(change_id which, queue_ref to, const message_ptr& message) {
   change& c = at(which);
   ++c.unprepared;
@@ -43,6 +49,7 @@ void joint::post(change_id which, queue_ref to, const message_ptr& message) {
   c.parts.back().message = message;
   letter l;
   l.kind = letter_kind::prepare;
+  if (c.internal) l.flags = letter_flag::internal;
   l.id = which;
   l.count = static_cast<std::uint32_t>(c.parts.size() - 1);
   l.link = self_;
@@ -55,7 +62,21 @@ void joint::put(change_id which, queue_ref to, const message_ptr& message) {
   change& c = at(which);
   ++c.alone;
   ++c.unsaid_alone;
-  home_.send_put(to, self_, alone_id(which), false, message);
+  if (!c.internal) return home_.send_put(to, self_, alone_id(which), false, message);
+  letter l;
+  l.kind = letter_kind::put;
+  l.flags = letter_flag::internal;
+  l.id = alone_id(which);
+  l.link = self_;
+  l.queue = to;
+  l.message = message;
+  home_.send(std::move(l));
+}
+
+void joint::together_with(change_id which, std::function<void()> run) {
+  change& c = at(which);
+  c.also = std::move(run);
+  c.kept = true;
 }
 
 void joint::close(change_id which) {
@@ -64,13 +85,14 @@ void joint::close(change_id which) {
 }
 
 void joint::on_letter(letter&& l) {
-  if (l.kind == letter_kind::prepared) return on_prepared(l);
+  if (l.kind == letter_kind::prepared) return on_prepared(std::move(l));
   if (l.kind != letter_kind::verdict) return;
   for (std::uint32_t i = 0; i <= l.last; ++i) on_verdict_of(l.id + i, l);
 }
 
-void joint::on_prepared(const letter& l) {
+void joint::on_prepared(letter&& l) {
   change& c = at(l.id);
+  if (l.detail) c.why = std::move(l.detail);
   part& p = c.parts[l.count];
   p.at = l.first;
   p.id = storage::queue_id{l.last};
@@ -83,7 +105,8 @@ void joint::on_prepared(const letter& l) {
 void joint::submit_if_prepared(change_id which) {
   change& c = at(which);
   if (!c.closed || c.unprepared > 0) return;
-  // Counted before any is made: a test's broker answers before the commit.
+  // Counted, and taken out, before any is made: a test's broker answers before the commit.
+  const auto also = std::exchange(c.also, {});
   for (const part& p : c.parts) c.unsaid += p.at != 0 ? 1 : 0;
   const std::size_t count = c.unsaid == 0 ? 0 : c.parts.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -93,6 +116,7 @@ void joint::submit_if_prepared(change_id which) {
     p.message.reset();
     home_.commits().put(std::move(made), queue_ref{}, self_, joint_id(which));
   }
+  if (also) also();
   if (count == 0) finish_if_done(which);
 }
 
@@ -111,6 +135,8 @@ void joint::on_verdict_of(std::uint32_t verdict_id, const letter& l) {
     c.why = std::make_unique<letter_detail>();
     c.why->condition = l.detail->condition;
     c.why->description = l.detail->description;
+    c.why->queue = l.detail->queue;
+    c.why->reason = l.detail->reason;
   }
   if (is_joint) --c.unsaid;
   else --c.unsaid_alone;
@@ -164,7 +190,8 @@ bool joint::may_withdraw(link_ref coordinator, std::uint32_t verdict_id) const {
   if (coordinator != self_) return false;
   const change_id which = verdict_id >> 1;
   const std::size_t index = (which - first_) & number_bits;
-  return verdict_id == joint_id(which) && index < changes_.size() && changes_[index].alone == 0;
+  return verdict_id == joint_id(which) && index < changes_.size() && changes_[index].alone == 0 &&
+         !changes_[index].kept;
 }
 
 }  // namespace whimbrel::broker::core

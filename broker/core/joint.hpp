@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -29,8 +30,7 @@ namespace whimbrel::broker::core {
 /// at once. Its verdict is waited for all the same.
 ///
 /// Limitations: a posting refers to nothing that the queue's own batches hold, so queues answer at
-/// once; taking messages out of a queue jointly will have to wait until that queue's open batch has
-/// been submitted.
+/// once; `together_with` takes messages out of queues of the coordinator's own worker alone.
 class joint final : public link_end {
  public:
   using change_id = std::uint32_t;
@@ -39,8 +39,14 @@ class joint final : public link_end {
 
   /// `owner` gets the verdict for its delivery `id` when the change is over; no owner: nobody.
   [[nodiscard]] change_id begin(link_ref owner, std::uint32_t id);
+  /// For what moves inside the broker: no queue refuses it for being full.
+  [[nodiscard]] change_id begin_internal();
   void post(change_id change, queue_ref to, const message_ptr& message);
   void put(change_id change, queue_ref to, const message_ptr& message);
+  /// What else belongs to the change, such as taking the message out of another queue: `run` adds
+  /// it to the open batch of this worker when the puts join that; with the close if there are none.
+  /// Such a change is never taken back from a store that stalls.
+  void together_with(change_id change, std::function<void()> run);
   /// Nothing more is added.
   void close(change_id change);
 
@@ -69,6 +75,7 @@ class joint final : public link_end {
     link_ref owner{};
     std::uint32_t id = 0;
     bool closed = false;
+    bool internal = false;
     bool over = false;
     bool refused = false;          // the store gave the puts back
     std::uint32_t unprepared = 0;  // parts that have not answered
@@ -78,10 +85,12 @@ class joint final : public link_end {
     std::uint32_t taken = 0;       // queues that have it
     std::vector<part> parts;
     std::unique_ptr<letter_detail> why;  // refused or rejected
+    std::function<void()> also;          // see together_with
+    bool kept = false;                   // has had such
   };
 
   [[nodiscard]] change& at(change_id which);
-  void on_prepared(const letter& l);
+  void on_prepared(letter&& l);
   void on_verdict_of(std::uint32_t verdict_id, const letter& l);
   void submit_if_prepared(change_id which);
   void tell_parts(const change& c);

@@ -22,7 +22,7 @@ class shard;
 enum class letter_kind : std::uint8_t {
   // link -> queue
   put,              // message, from `link`; `id` comes back in the verdict. presettled: no verdict
-  subscribe,        // `link` wants to receive; flag copy: browse
+  subscribe,        // `link` wants to receive; flag copy: browse. `count`: its priority, an int32
   grant,            // `limit`: the link's deliveries may number this many in all (absolute, wraps);
                     // flag drain: give what there is, then answer `drained`
   settle,           // sequences [first, last] held by `link` reached `outcome`; flag answer: the
@@ -42,7 +42,8 @@ enum class letter_kind : std::uint8_t {
   gate,             // flag open: worker `id` lets this producer be given credit
   detached,         // the queue has gone, or refused the link: `detail` says why
   prepared,         // part `count` of joint change `id` will be at `first` of queue-id `last`; at 0
-                    // if the queue has gone
+                    // if the queue has gone, or refuses it: then `detail` says why
+  active,           // flag open: of those who wait for one active consumer, this is it
   // any worker -> any worker
   task,             // `detail->run` is called with the receiving shard: the cold paths
 };
@@ -52,19 +53,22 @@ enum class outcome : std::uint8_t { accepted, rejected, released, modified };
 
 namespace letter_flag {
 inline constexpr std::uint8_t presettled = 1;       // put
+inline constexpr std::uint8_t internal = 8;         // put, prepare: not from a producer
 inline constexpr std::uint8_t copy = 1;             // subscribe
 inline constexpr std::uint8_t drain = 1;            // grant
 inline constexpr std::uint8_t answer = 1;           // settle
 inline constexpr std::uint8_t failed = 2;           // settle: modified with delivery-failed
 inline constexpr std::uint8_t undeliverable = 4;    // settle: modified with undeliverable-here
 inline constexpr std::uint8_t first_acquirer = 1;   // deliver
-inline constexpr std::uint8_t open = 1;             // gate
+inline constexpr std::uint8_t open = 1;             // gate, active
 }  // namespace letter_flag
 
 /// The rare attachments.
 struct letter_detail {
   std::string_view condition = {};  // a literal: why rejected or detached
   std::string description = {};
+  std::string queue = {};        // rejected: by which queue, and why, for the error's info
+  std::string_view reason = {};  // a literal
   std::optional<amqp::codec::map> annotations = {};  // settle: modified's message-annotations
   std::function<void(shard&)> run = {};         // task
   std::unique_ptr<const predicate> wants = {};  // subscribe: what it selects; null: everything

@@ -25,6 +25,7 @@ queue::~queue() {
 void queue::on_letter(letter&& l) {
   switch (l.kind) {
     case letter_kind::put:
+      if (l.has(letter_flag::internal)) [[unlikely]] return put_internal(std::move(l));
       return put(std::move(l.message), l.link, l.id, l.has(letter_flag::presettled));
     case letter_kind::grant: return grant(l);
     case letter_kind::settle: return settle(std::move(l));
@@ -32,7 +33,7 @@ void queue::on_letter(letter&& l) {
     case letter_kind::unsubscribe: return unsubscribe(l.link);
     case letter_kind::add_producer: {
       producers_.push_back(l.link);
-      return home_.send_gate(l.link);
+      return send_gate(l.link);
     }
     case letter_kind::remove_producer: {
       std::erase(producers_, l.link);
@@ -46,28 +47,59 @@ void queue::on_letter(letter&& l) {
 }
 
 void queue::put(message_ptr message, link_ref from, std::uint32_t id, bool presettled) {
+  if (manners_) [[unlikely]] {
+    const std::uint8_t flags = presettled ? letter_flag::presettled : std::uint8_t{0};
+    return put_with_manners(std::move(message), from, id, flags);
+  }
   ++counters_.in;
   const sequence at = ring_.end();
+  stub& s = enter(std::move(message));
+  if (const auto ttl = s.body->header().ttl) {
+    s.expires_ms = home_.run_on().wall_ms() + *ttl;
+    watch_expiry(at, s);
+  }
+  store_or_answer(at, s, presettled ? link_ref{} : from, id);
+  dispatch_new(at);
+}
+
+/// From another queue, where it still stands: never refused, and never cancelled out, so that what
+/// its consumer is told waits for the batch that takes it from there.
+void queue::put_internal(letter&& l) {
+  if (manners_) return put_with_manners(std::move(l.message), l.link, l.id, l.flags);
+  ++counters_.in;
+  const sequence at = ring_.end();
+  stub& s = enter(std::move(l.message));
+  s.joint = true;
+  if (const auto ttl = s.body->header().ttl) {
+    s.expires_ms = home_.run_on().wall_ms() + *ttl;
+    watch_expiry(at, s);
+  }
+  store_or_answer(at, s, l.link, l.id);
+  dispatch();
+}
+
+/// At the end of the line.
+stub& queue::enter(message_ptr message) {
   stub& s = ring_.push_back();
   s.body = std::move(message);
   s.at = place::available;
   ++depth_;
   set_resident(s, true);
-  const auto& header = s.body->header();
-  if (header.ttl) {
-    s.expires_ms = home_.run_on().wall_ms() + *header.ttl;
-    watch_expiry(at, s);
-  }
-  const link_ref producer = presettled ? link_ref{} : from;
-  if (header.durable && settings_.durable) {
+  return s;
+}
+
+/// `accepted` comes when it is durable, at once if it is not to be stored. Letters may come back
+/// from inside.
+void queue::store_or_answer(sequence at, stub& s, link_ref producer, std::uint32_t id) {
+  if (s.body->header().durable && settings_.durable) {
     s.stored = true;
-    storage::put change{{settings_.id, at}, s.body, {}, s.body->format(), 0, s.expires_ms};
+    storage::put change{{settings_.id, at},       s.body, {}, s.body->format(),
+                        stored_count(0, s.priority), s.expires_ms};
     s.in_batch = home_.commits().put(std::move(change), self_, producer, id);
     if (open_from_ == no_sequence) open_from_ = at;
   } else if (producer) {
     home_.send_verdict(producer, id, outcome::accepted);
   }
-  dispatch_new(at);
 }
 
 void queue::restore(const storage::recovered_entry& entry) {
@@ -76,7 +108,8 @@ void queue::restore(const storage::recovered_entry& entry) {
   s.at = place::available;
   s.stored = true;
   s.acquired = true;  // whether somebody had it before the crash, we cannot know [3.2.1]
-  s.failed = entry.delivery_count;
+  s.failed = failed_of(entry.delivery_count);
+  s.priority = priority_of(entry.delivery_count);
   s.expires_ms = entry.expires_ms;
   ++depth_;
   if (s.expires_ms != 0) watch_expiry(entry.key.at, s);
@@ -86,9 +119,13 @@ void queue::restore(const storage::recovered_entry& entry) {
   }
   durable_to_ = entry.key.at;
   if (depth_ == 1) cursor_ = entry.key.at;
+  if (!manners_) return;
+  manners_->limit.add(entry.key.at, entry.size);
+  if (manners_->levels) manners_->levels->push(entry.key.at, s.priority);
 }
 
 void queue::subscribe(letter& l) {
+  if (refuses_consumer(l)) return;
   slot s = 0;
   if (free_consumers_.empty()) {
     s = static_cast<slot>(consumers_.size());
@@ -106,6 +143,7 @@ void queue::subscribe(letter& l) {
   if (l.detail) c.wants = std::move(l.detail->wants);
   if (c.browsing) browsers_.push_back(s);
   if (is_selecting(c)) select(s);
+  rank(s, static_cast<std::int32_t>(l.count));
   unpark();
 }
 
@@ -135,7 +173,7 @@ void queue::unsubscribe(link_ref link) {
   if (c.browsing) std::erase(browsers_, s);
   if (is_selecting(c)) stop_selecting(s);
   if (c.held == 0) forget(c, s);
-  if (!parked_.empty()) {
+  if (manners_ || !parked_.empty()) {
     unpark();
     dispatch();
   }
@@ -146,6 +184,7 @@ void queue::forget(consumer& c, slot s) {
   if (c.ready) std::erase(ready_, s);
   c = consumer{};
   free_consumers_.push_back(s);
+  leave_line(s);
 }
 
 void queue::on_durable(sequence last) {
@@ -184,7 +223,11 @@ void queue::page_out(sequence at, stub& s) {
 void queue::on_submitted() { open_from_ = no_sequence; }
 
 void queue::on_gate() {
-  for (const link_ref& p : producers_) home_.send_gate(p);
+  for (const link_ref& p : producers_) send_gate(p);
+}
+
+void queue::send_gate(link_ref producer) {
+  home_.send_gate(producer, !manners_ || !manners_->gate_closed);
 }
 
 void queue::drop_expired() {
@@ -198,10 +241,10 @@ void queue::drop_expired() {
     // One that is held is looked at again when it comes back.
     if (s == nullptr || s->at != place::available || s->expires_ms == 0) continue;
     bool wrote = false;
-    ++counters_.expired;
-    discard(at, *s, wrote);
+    drop(at, *s, death_reason::expired, wrote);
     dropped = true;
   }
+  if (dropped && manners_) update_own_gate();
   if (dropped) finish_drains();
 }
 
@@ -262,6 +305,7 @@ void queue::close(std::string_view condition, const std::string& description) {
 void queue::check_invariants() const {
   auto& ring = const_cast<stub_ring&>(ring_);
   std::size_t depth = 0;
+  std::size_t leaving = 0;
   std::vector<std::uint32_t> held(consumers_.size(), 0);
   for (sequence at = ring.next_present(ring.first()); at < ring.end();
        at = ring.next_present(at + 1)) {
@@ -269,12 +313,14 @@ void queue::check_invariants() const {
     if (s.at == place::gone) continue;
     ++depth;
     if (s.at == place::held) ++held[s.holder];
+    leaving += s.at == place::leaving ? 1 : 0;
     if (s.at == place::available && at < cursor_) {
       AMQP_ASSERT(s.returned || std::find(parked_.begin(), parked_.end(), at) != parked_.end());
     }
     if (!s.stored) AMQP_ASSERT(s.body != nullptr);
   }
   AMQP_ASSERT(depth == depth_);
+  AMQP_ASSERT(leaving == (manners_ ? manners_->leaving : 0));
   std::size_t draining = 0;
   for (std::size_t i = 0; i < consumers_.size(); ++i) {
     const consumer& c = consumers_[i];
@@ -285,7 +331,9 @@ void queue::check_invariants() const {
     const auto stands = std::count(line.begin(), line.end(), static_cast<slot>(i));
     AMQP_ASSERT(stands == (c.ready ? 1 : 0));
     if (selects) AMQP_ASSERT(std::count(ready_.begin(), ready_.end(), static_cast<slot>(i)) == 0);
-    if (c.used && !c.browsing && !c.closing && !selects && c.credit() > 0) AMQP_ASSERT(c.ready);
+    if (c.used && !c.browsing && !c.closing && !selects && c.credit() > 0) {
+      AMQP_ASSERT(c.ready == may_have_turn(static_cast<slot>(i)));
+    }
   }
   AMQP_ASSERT(draining == draining_);
 }

@@ -13,6 +13,8 @@
 
 #include "broker/core/ids.hpp"
 #include "broker/core/letter.hpp"
+#include "broker/core/queue_manners.hpp"
+#include "broker/core/router.hpp"
 #include "broker/core/stub.hpp"
 #include "storage/store.hpp"
 
@@ -37,6 +39,10 @@ struct queue_counters {
   std::uint64_t lost = 0;       // found unreadable in the store
   std::uint64_t evaluated = 0;  // comparisons of a message with a consumer's filter
   std::uint64_t purged = 0;     // dropped at an administrator's word
+  std::uint64_t refused = 0;    // told their producer that the queue is full
+  std::uint64_t dropped = 0;    // had to make room: overflow drop-head or dead-letter
+  std::uint64_t dead_lettered = 0;
+  std::uint64_t undeliverable = 0;  // were to be dead letters, but there was nowhere to go
 };
 
 /// Belongs to one worker's shard and is only ever touched from it; everybody else writes letters.
@@ -47,11 +53,12 @@ struct queue_counters {
 ///          in which case it is read back in ranges before consumers reach it.
 ///
 /// Invariants (check_invariants)
-///   1. An available message is at or after `cursor_`, or in the heap of returned ones, or parked.
+///   1. An available message is at or after `cursor_`, or in the heap of returned ones, or parked;
+///      where there are levels, it is in one of those.
 ///   2. `depth()` counts what is not gone.
 ///   3. A consumer's `held` is the number of stubs that name it as holder.
-///   4. Who has credit, no filter and is not closing stands in `ready_`, once; who has a filter
-///      stands in `selection::ready` while there may be something for it.
+///   4. Who has credit, no filter, is not closing and may have a turn stands in `ready_`, once; who
+///      has a filter stands in `selection::ready` while there may be something for it.
 class queue {
  public:
   queue(shard& home, queue_ref self, queue_settings settings);
@@ -62,6 +69,10 @@ class queue {
 
   /// A message arrives; `id` comes back in the verdict, which one that is pre-settled does not get.
   void put(message_ptr message, link_ref producer, std::uint32_t id, bool presettled);
+
+  /// What it does beyond keeping messages in order, from now on. Live: what is there is trimmed,
+  /// put in levels, and so on; a time to live is for those that come.
+  void set_policy(const queue_policy& policy);
 
   /// A message found in the store at start, in ascending order.
   void restore(const storage::recovered_entry& entry);
@@ -103,6 +114,7 @@ class queue {
     std::uint32_t delivered = 0;  // deliveries so far; wraps
     std::uint32_t limit = 0;      // may become this many
     std::uint32_t held = 0;
+    std::int32_t priority = 0;    // the higher ones are served first
     sequence cursor = 0;          // browsers: next to look at
     bool browsing = false;
     bool draining = false;
@@ -118,6 +130,10 @@ class queue {
   };
   using slot = std::uint32_t;
 
+  [[nodiscard]] stub& enter(message_ptr message);
+  void store_or_answer(sequence at, stub& s, link_ref producer, std::uint32_t id);
+  void put_internal(letter&& l);
+  void send_gate(link_ref producer);
   void subscribe(letter& l);
   void grant(const letter& l);
   void settle(letter&& l);
@@ -144,8 +160,53 @@ class queue {
   void read_again_later();
   void discard_unreadable(sequence at, stub& s);
 
+  // queue_manners.cpp: what policies change; called only where there are some
+  void put_with_manners(message_ptr message, link_ref from, std::uint32_t id, std::uint8_t flags);
+  void on_arrival(sequence at, stub& s);
+  void on_erase(sequence at, const stub& s);
+  [[nodiscard]] std::size_t waiting() const;
+  [[nodiscard]] bool refuses(std::size_t octets) const;
+  [[nodiscard]] std::unique_ptr<letter_detail> refusal() const;
+  void tell_refusal(link_ref producer, std::uint32_t id);
+  void make_room(sequence newcomer);
+  [[nodiscard]] bool is_over_limit() const;
+  void trim_to_limit();
+  void update_own_gate();
+  void count_octets();
+  void begin_levels();
+  void end_levels();
+  [[nodiscard]] static std::uint8_t level_of(const message& m);
+  [[nodiscard]] std::optional<sequence> next_by_level(bool lowest_first);
+  void drop(sequence at, stub& s, death_reason why, bool& wrote);
+
+  // queue_consumers.cpp: who comes first
+  [[nodiscard]] bool refuses_consumer(const letter& l);
+  void rank(slot s, std::int32_t priority);
+  void stand_in_line(slot s);
+  void line_up();
+  void leave_line(slot s);
+  [[nodiscard]] bool is_active(slot s) const;
+  [[nodiscard]] bool may_have_turn(slot s) const;
+  void tell_active(slot s, bool active);
+  void take_turn_by_rank(slot s);
+
+  // queue_burial.cpp: the way to the dead letters
+  [[nodiscard]] std::optional<death_reason> death_by(const letter& l, const stub& s) const;
+  void settle_each(const letter& l);
+  [[nodiscard]] bool settle_dead(const letter& l, sequence at, std::uint32_t id, stub& s,
+                                 bool& wrote);
+  void bury(const dying_message& d, stub& s);
+  void schedule_burials();
+  void bury_all();
+  void bury_into(const hit& named);
+  void bury_one(const dying_message& d, const stub& s, const hit& named);
+  [[nodiscard]] std::vector<hit> targets_of(const dying_message& d, const message& m,
+                                            const hit& named);
+  void finish_burial(const dying_message& d);
+
   // queue_joint.cpp: its part in changes that span queues
   void prepare(letter&& l);
+  void refuse_part(const letter& l);
   void apply(sequence at);
   void undo(sequence at);
 
@@ -167,6 +228,7 @@ class queue {
   void discard(sequence at, stub& s, bool& wrote);
   void remove_from_store(sequence at, const stub& s, bool& wrote);
   void give_back(sequence at, stub& s);
+  void change_annotations(stub& s, const amqp::codec::map& changes);
   void apply_modified(const letter& l, sequence at, stub& s, bool& wrote);
   void erase(sequence at, stub& s);
   void watch_expiry(sequence at, const stub& s);
@@ -202,6 +264,7 @@ class queue {
   bool reading_ = false;
   sequence reading_from_ = 0;
   queue_counters counters_;
+  std::unique_ptr<queue_manners> manners_;  // none: a queue without policies
 
   static constexpr sequence no_sequence = ~sequence{0};
   static constexpr sequence kept_ahead = 1024;  // bodies before consumers, while memory is tight

@@ -45,9 +45,8 @@ bool queue::dispatch_next() {
   stub& s = *ring_.find(*at);
   if (is_expired(s)) {
     bool wrote = false;
-    ++counters_.expired;
     take(*at, s);
-    discard(*at, s, wrote);
+    drop(*at, s, death_reason::expired, wrote);
     return true;
   }
   if (!has_body(*at, s)) return false;
@@ -64,6 +63,7 @@ bool queue::dispatch_next() {
 }
 
 std::optional<sequence> queue::next_available() {
+  if (manners_ && manners_->levels) [[unlikely]] return next_by_level(false);
   while (!returned_.empty()) {
     const sequence at = returned_.front();
     stub* s = ring_.find(at);
@@ -89,6 +89,7 @@ std::optional<sequence> queue::next_available() {
 
 /// The message at `at`, which next_available named, leaves the line of those that wait.
 void queue::take(sequence at, stub& s) {
+  if (manners_ && manners_->levels) [[unlikely]] return manners_->levels->take(at);
   if (s.returned) {
     std::pop_heap(returned_.begin(), returned_.end(), std::greater<>{});
     returned_.pop_back();
@@ -127,7 +128,9 @@ void queue::end_turn(std::size_t place) {
   c.ready = c.credit() > 1;
   if (c.ready && ready_.size() == 1) return;
   ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(place));
-  if (c.ready) ready_.push_back(s);
+  if (!c.ready) return;
+  if (manners_) [[unlikely]] return take_turn_by_rank(s);
+  ready_.push_back(s);
 }
 
 bool queue::is_excluded(sequence at, link_ref link) const {
@@ -156,8 +159,11 @@ void queue::send_delivery(const consumer& c, sequence at, const stub& s, bool fi
 void queue::make_ready(slot s) {
   consumer& c = consumers_[s];
   if (c.ready || c.closing || c.credit() == 0) return;
+  if (manners_ && !may_have_turn(s)) return;
   c.ready = true;
-  (is_selecting(c) ? selection_->ready : ready_).push_back(s);
+  if (is_selecting(c)) return selection_->ready.push_back(s);
+  if (manners_) return take_turn_by_rank(s);
+  ready_.push_back(s);
 }
 
 void queue::unpark() {
@@ -200,8 +206,9 @@ void queue::on_read(std::vector<storage::read_item> items, bool failed) {
     }
   }
   stub* s = ring_.find(reading_from_);
-  const bool missing = s != nullptr && s->at == place::available && !s->body;
-  if (!found && missing) discard_unreadable(reading_from_, *s);
+  const bool wanted = s != nullptr && (s->at == place::available || s->at == place::leaving);
+  if (!found && wanted && !s->body) discard_unreadable(reading_from_, *s);
+  schedule_burials();
   dispatch();
 }
 
@@ -212,13 +219,14 @@ void queue::read_again_later() {
     queue* q = home.find(self);
     if (q == nullptr) return;
     q->reading_ = false;
+    q->schedule_burials();
     q->dispatch();
   });
 }
 
-/// A stub without a body is available: who holds a message has its body too.
+/// A stub without a body is nobody's: who holds a message has its body too.
 void queue::discard_unreadable(sequence at, stub& s) {
-  AMQP_ASSERT(s.at == place::available);
+  AMQP_ASSERT(s.at == place::available || s.at == place::leaving);
   home_.report_unreadable(settings_.name, at);
   ++counters_.lost;
   bool wrote = false;
@@ -264,7 +272,7 @@ void queue::finish_drains() {
   for (consumer& c : consumers_) {
     if (!c.used || !c.draining) continue;
     if (c.browsing && c.credit() > 0 && c.cursor < ring_.end()) continue;
-    const bool waits = is_selecting(c) ? c.ready : !ready_.empty() && next_available();
+    const bool waits = c.ready && (is_selecting(c) || next_available());
     if (!c.browsing && c.credit() > 0 && waits) continue;
     c.draining = false;
     --draining_;

@@ -9,6 +9,9 @@ namespace whimbrel::broker::core {
 
 /// The message gets its place in the order, and stays nobody's.
 void queue::prepare(letter&& l) {
+  if (manners_ && !l.has(letter_flag::internal) && refuses(l.message->size())) {
+    return refuse_part(l);
+  }
   ++counters_.in;
   const sequence at = ring_.end();
   stub& s = ring_.push_back();
@@ -17,7 +20,9 @@ void queue::prepare(letter&& l) {
   s.joint = true;
   ++depth_;
   set_resident(s, true);
-  if (const auto ttl = s.body->header().ttl) {
+  if (manners_) {
+    on_arrival(at, s);
+  } else if (const auto ttl = s.body->header().ttl) {
     s.expires_ms = home_.run_on().wall_ms() + *ttl;
     watch_expiry(at, s);
   }
@@ -32,16 +37,32 @@ void queue::prepare(letter&& l) {
   home_.send(std::move(answer));
 }
 
+/// The queue is full, and so takes no part.
+void queue::refuse_part(const letter& l) {
+  ++counters_.refused;
+  letter answer;
+  answer.kind = letter_kind::prepared;
+  answer.link = l.link;
+  answer.id = l.id;
+  answer.count = l.count;
+  answer.detail = refusal();
+  home_.send(std::move(answer));
+}
+
 /// It is durable: from here on a message like any other.
 void queue::apply(sequence at) {
   stub* s = ring_.find(at);
   if (s == nullptr || s->at != place::prepared) return;
   s->at = place::available;
   s->stored = true;
+  if (s->priority != level_order::usual) {  // the coordinator's put does not tell
+    home_.commits().recount(settings_.id, at, stored_count(s->failed, s->priority));
+  }
   if (is_expired(*s)) {
     bool wrote = false;
-    ++counters_.expired;
-    discard(at, *s, wrote);
+    drop(at, *s, death_reason::expired, wrote);
+  } else if (manners_) {
+    make_room(at);
   }
   dispatch();
 }

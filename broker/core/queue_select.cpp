@@ -100,8 +100,7 @@ std::optional<sequence> queue::find_match(slot to) {
     }
     if (is_expired(*s)) {
       bool wrote = false;
-      ++counters_.expired;
-      discard(at, *s, wrote);
+      drop(at, *s, death_reason::expired, wrote);
       continue;
     }
     if (!has_body(at, *s)) {

@@ -12,6 +12,7 @@
 namespace whimbrel::broker::core {
 
 void queue::settle(letter&& l) {
+  if (manners_ && l.outcome != outcome::accepted) [[unlikely]] return settle_each(l);
   bool wrote = false;
   const auto found = by_link_.find(l.link);
   if (found != by_link_.end()) {
@@ -30,7 +31,10 @@ void queue::settle(letter&& l) {
     if (wrote) home_.commits().answer(l.link, l.id, count, l.outcome);
     else home_.send_answer(l.link, l.id, count, l.outcome);
   }
-  if (l.outcome != outcome::accepted) {
+  if (manners_) [[unlikely]] {
+    update_own_gate();
+    dispatch();  // the active consumer may be another one now
+  } else if (l.outcome != outcome::accepted) {
     if (selection_ != nullptr) offer_again(l.first, l.last);
     dispatch();
   } else if (draining_ > 0) {
@@ -52,6 +56,7 @@ void queue::accept(slot holder, sequence first, sequence last, bool& wrote) {
     if (s->stored) remove_from_store(at, *s, wrote);
     if (s->excluded) excluded_.erase(at);
     if (s->formatted) formats_.erase(at);
+    if (manners_) [[unlikely]] on_erase(at, *s);
     if (s->counted) {
       ++left_memory;
       octets += static_cast<std::int64_t>(s->body->footprint());
@@ -102,23 +107,26 @@ void queue::remove_from_store(sequence at, const stub& s, bool& wrote) {
   }
 }
 
+void queue::change_annotations(stub& s, const amqp::codec::map& changes) {
+  if (!s.body) return;
+  set_resident(s, false);
+  s.body = annotate(*s.body, changes);
+  s.annotated = true;
+  set_resident(s, true);
+}
+
 void queue::apply_modified(const letter& l, sequence at, stub& s, bool& wrote) {
   if (l.has(letter_flag::failed)) {
     ++s.failed;
     if (s.stored && is_in_open_batch(at, s)) {
-      home_.commits().recount_in_batch(s.in_batch, s.failed);
+      home_.commits().recount_in_batch(s.in_batch, stored_count(s.failed, s.priority));
       wrote = true;
     } else if (s.stored) {
-      home_.commits().recount(settings_.id, at, s.failed);
+      home_.commits().recount(settings_.id, at, stored_count(s.failed, s.priority));
       wrote = true;
     }
   }
-  if (l.detail && l.detail->annotations && s.body) {
-    set_resident(s, false);
-    s.body = annotate(*s.body, *l.detail->annotations);
-    s.annotated = true;
-    set_resident(s, true);
-  }
+  if (l.detail && l.detail->annotations) change_annotations(s, *l.detail->annotations);
   if (l.has(letter_flag::undeliverable)) {
     auto& who = excluded_[at];
     std::erase_if(who, [this](link_ref gone) { return !by_link_.contains(gone); });
@@ -132,9 +140,9 @@ void queue::apply_modified(const letter& l, sequence at, stub& s, bool& wrote) {
 void queue::give_back(sequence at, stub& s) {
   if (is_expired(s)) {
     bool wrote = false;
-    ++counters_.expired;
-    return discard(at, s, wrote);
+    return drop(at, s, death_reason::expired, wrote);
   }
+  if (manners_ && manners_->levels) return manners_->levels->push_back(at, s.priority);
   if (at >= cursor_ || s.returned) return;
   s.returned = true;
   returned_.push_back(at);
@@ -144,6 +152,7 @@ void queue::give_back(sequence at, stub& s) {
 void queue::erase(sequence at, stub& s) {
   if (s.excluded) excluded_.erase(at);
   if (s.formatted) formats_.erase(at);
+  if (manners_) [[unlikely]] on_erase(at, s);
   set_resident(s, false);
   --depth_;
   ring_.erase(at);

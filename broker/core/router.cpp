@@ -15,6 +15,12 @@ router::node* router::find(exchange_ref at) {
   return &nodes_[at.slot];
 }
 
+exchange_ref router::find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  if (found == by_name_.end()) return {};
+  return {found->second, nodes_[found->second].generation};
+}
+
 const binding_index* router::index_of(exchange_ref at) const {
   const auto* found = const_cast<router&>(*this).find(at);
   return found == nullptr ? nullptr : found->bindings.get();

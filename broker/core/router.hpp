@@ -50,6 +50,8 @@ class router {
   [[nodiscard]] bool route(exchange_ref from, std::string_view key, const message& m,
                            std::vector<hit>& out);
 
+  /// Null if there is none of that name.
+  [[nodiscard]] exchange_ref find(std::string_view name) const;
   [[nodiscard]] const binding_index* index_of(exchange_ref at) const;
 
  private:

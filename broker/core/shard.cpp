@@ -151,10 +151,10 @@ void shard::send_answer(link_ref consumer, std::uint32_t id, std::uint32_t count
   send(std::move(l));
 }
 
-void shard::send_gate(link_ref producer) {
+void shard::send_gate(link_ref producer, bool also) {
   letter l;
   l.kind = letter_kind::gate;
-  l.flags = gate_open_ ? letter_flag::open : std::uint8_t{0};
+  l.flags = gate_open_ && also ? letter_flag::open : std::uint8_t{0};
   l.id = static_cast<std::uint32_t>(options_.self);
   l.link = producer;
   send(std::move(l));

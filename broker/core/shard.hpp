@@ -72,6 +72,10 @@ class shard {
   [[nodiscard]] commit& commits() { return commits_; }
   /// Exchanges and bindings: the same on every worker.
   [[nodiscard]] router& routes() { return *routes_; }
+  /// Asks the directory for a queue by its name; the answer, null if there is none, comes back
+  /// here. Not set where there is no directory.
+  std::function<void(const std::string& name, std::function<void(const hit&)> done)> lookup_queue =
+      {};
   /// Changes that span queues, for links of this worker.
   [[nodiscard]] joint& joints() { return *joints_; }
 
@@ -84,8 +88,8 @@ class shard {
   void send_delivery(link_ref to, queue_ref from, const delivery& d, const message_ptr& message);
   void send_verdict(link_ref producer, std::uint32_t id, outcome what);
   void send_answer(link_ref consumer, std::uint32_t id, std::uint32_t count, outcome what);
-  /// Tells a producer whether it may be given credit now.
-  void send_gate(link_ref producer);
+  /// Tells a producer whether it may be given credit now; `also`: its queue's own word.
+  void send_gate(link_ref producer, bool also = true);
   /// Runs `run` with the shard of that worker, there.
   void send_task(worker_id to, std::function<void(shard&)> run);
   /// A letter from another worker.

@@ -26,6 +26,7 @@ enum class place : std::uint8_t {
   held,         // by the consumer in `holder`
   withdrawing,  // asked back from a store that takes nothing; then gone, or available again
   prepared,     // has its place, but is nobody's: see joint.hpp; then gone, or available
+  leaving,      // on its way to the dead letters: see queue_burial.cpp; then gone
 };
 
 /// 32 octets: a queue's cost for each message besides its body.
@@ -36,6 +37,7 @@ struct stub {
   std::uint32_t holder = 0;     // while held: the consumer's slot
   std::uint32_t in_batch = 0;   // while its put is in the open batch: where
   place at = place::gone;
+  std::uint8_t priority = 4;    // where the queue has levels [3.2.1]
   bool stored : 1 = false;      // the store has it, or is to have it
   bool acquired : 1 = false;    // has been given to somebody before
   bool returned : 1 = false;    // stands in the heap of returned messages
@@ -43,7 +45,7 @@ struct stub {
   bool counted : 1 = false;     // its octets are counted as resident
   bool formatted : 1 = false;   // its message-format is not 0: see queue::formats_
   bool annotated : 1 = false;   // the store does not have it as it is now: stays in memory
-  bool joint : 1 = false;       // its put is in no batch of this worker: see joint.hpp
+  bool joint : 1 = false;       // its put is never cancelled out: see joint.hpp
 };
 static_assert(sizeof(stub) == 32);
 

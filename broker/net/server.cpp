@@ -44,6 +44,8 @@ core::directory_options directory_options_of(const config::settings& s) {
   core::directory_options out;
   out.queues_max = s.queues_max;
   out.random_name = random_name;
+  out.glob = security::glob_matches;
+  out.policies = s.policies;
   for (const config::auto_create& rule : s.auto_creates) {
     out.rules.push_back({[pattern = rule.pattern](std::string_view name) {
                            return security::glob_matches(pattern, name);
@@ -183,7 +185,9 @@ void server::declare_nodes() {
       if (!r.is_ok()) log_.error(where + ": " + r.description);
       if (--*left == 0) start_listeners();
     };
-    for (const config::queue& q : settings_.queues) nodes_->declare(q.name, q.durable);
+    for (const config::queue& q : settings_.queues) {
+      nodes_->declare(q.name, q.durable, q.arguments);
+    }
     for (const config::exchange& e : settings_.exchanges) {
       ++*left;
       nodes_->declare(exchange_of(e),

@@ -155,9 +155,8 @@ void incoming_link::on_refusal(const core::letter& l) {
   // A queue that goes while a message is on its way there is one that the exchange did not find.
   const bool unroutable = exchange_.at && is_gone(l);
   const auto plain = unroutable ? core::outcome::released : l.outcome;
-  const auto state = l.detail && !unroutable
-                         ? rejected_octets(l.detail->condition, l.detail->description)
-                         : amqp::codec::raw(plain_octets(plain));
+  const auto state = l.detail && !unroutable ? rejected_octets(*l.detail)
+                                             : amqp::codec::raw(plain_octets(plain));
   wire_in_.settle_range(l.id, l.id + static_cast<std::uint32_t>(l.last), state.octets());
   if (wire_in_.credit() <= credit_target_ / 2) top_up();
 }

@@ -3,6 +3,8 @@
 #include "broker/protocol/outgoing_link.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "amqp/base/octet_buffer.hpp"
@@ -21,6 +23,16 @@ using core::outcome;
 
 namespace {
 constexpr std::uint32_t ahead_max = 2048;
+
+/// A consumer's priority, by the names that clients of other brokers use; 0 if it states none.
+std::int32_t priority_of(const amqp::spec::attach& asked) {
+  if (!asked.properties) return 0;
+  auto stated = asked.properties->find("rabbitmq:priority");
+  if (!stated) stated = asked.properties->find("priority");
+  const auto number = stated ? stated->to_signed() : std::nullopt;
+  if (!number || *number < INT32_MIN || *number > INT32_MAX) return 0;
+  return static_cast<std::int32_t>(*number);
+}
 }  // namespace
 
 outgoing_link::outgoing_link(connection_handler& owner, context& with, engine::sender& wire)
@@ -78,6 +90,7 @@ void outgoing_link::on_resolved(const core::node_reply& reply) {
   core::letter l;
   l.kind = core::letter_kind::subscribe;
   l.flags = browsing_ ? core::letter_flag::copy : std::uint8_t{0};
+  l.count = static_cast<std::uint32_t>(priority_of(asked_));
   l.link = self_;
   l.queue = queue_;
   if (wants_) {
@@ -157,6 +170,10 @@ void outgoing_link::on_letter(core::letter&& l) {
       drain_answered_ = true;
       finish_drain_if_done();
       break;
+    case core::letter_kind::active:
+      if (ending_) return;
+      tell_active(l.has(core::letter_flag::open));
+      break;
     case core::letter_kind::detached:
       if (ending_) return;
       temporary_.clear();  // it has gone already
@@ -166,6 +183,15 @@ void outgoing_link::on_letter(core::letter&& l) {
     default: return;
   }
   owner_.want_flush();
+}
+
+/// Under the name that clients know.
+void outgoing_link::tell_active(bool active) {
+  using amqp::codec::value;
+  const amqp::codec::map state{{value(amqp::symbol("rabbitmq:active")), value(active)}};
+  amqp::octet_buffer encoded;
+  amqp::codec::encode(encoded, state);
+  wire_out_.tell_properties(encoded.octets());
 }
 
 void outgoing_link::on_delivery(core::queue_ref, const core::delivery& d,

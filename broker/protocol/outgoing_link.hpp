@@ -76,6 +76,7 @@ class outgoing_link final : public link_base {
   void settle(const range& what, const stated_outcome& how, bool answer);
   void send_settle(const range& what, const stated_outcome& how, bool answer);
   void on_answer(const core::letter& l);
+  void tell_active(bool active);
   void finish_drain_if_done();
   void give_back_all();
 

@@ -34,6 +34,19 @@ amqp::codec::raw rejected_octets(std::string_view condition, std::string descrip
   return amqp::codec::to_raw(r);
 }
 
+amqp::codec::raw rejected_octets(const core::letter_detail& why) {
+  amqp::spec::rejected r;
+  r.error = make_error(why.condition, why.description);
+  if (!why.queue.empty()) {
+    using amqp::codec::value;
+    r.error->info = amqp::codec::map{
+        {value(amqp::symbol("queue")), value(why.queue)},
+        {value(amqp::symbol("reason")), value(why.reason)},
+    };
+  }
+  return amqp::codec::to_raw(r);
+}
+
 std::optional<stated_outcome> read_outcome(fast::state_kind kind,
                                            std::span<const std::byte> octets) {
   stated_outcome out;

@@ -20,6 +20,8 @@ namespace whimbrel::broker::protocol {
 [[nodiscard]] std::span<const std::byte> plain_octets(core::outcome what);
 /// `rejected` with the reason.
 [[nodiscard]] amqp::codec::raw rejected_octets(std::string_view condition, std::string description);
+/// The same; the queue that refused, and its reason, stand in the error's info.
+[[nodiscard]] amqp::codec::raw rejected_octets(const core::letter_detail& why);
 
 /// What a consumer, or a source's default-outcome, says became of a message.
 struct stated_outcome {

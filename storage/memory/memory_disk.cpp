@@ -8,6 +8,14 @@
 
 namespace whimbrel::storage {
 
+std::map<queue_id, std::size_t> memory_disk::counts() const {
+  std::map<queue_id, std::size_t> out;
+  for (const auto& [id, messages] : queues_) {
+    if (!messages.empty()) out[id] = messages.size();
+  }
+  return out;
+}
+
 std::uint64_t memory_disk::apply(const batch& changes) {
   for (const record& r : changes.records) {
     if (r.value) {

@@ -29,6 +29,9 @@ class memory_disk {
   using queue = std::map<sequence, message>;
   using record_key = std::pair<record_kind, std::string>;
 
+  /// Messages by queue, of those that have any. Only while no store is at work on it.
+  [[nodiscard]] std::map<queue_id, std::size_t> counts() const;
+
  private:
   friend class memory_store;
 

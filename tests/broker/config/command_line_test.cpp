@@ -257,6 +257,30 @@ TEST_CASE("file: exchanges come with their bindings") {
   CHECK(s.exchanges[1] == shop);
 }
 
+TEST_CASE("file: queues have arguments, policies have them for many") {
+  fixture f;
+  const std::string path =
+      f.file("[[queue]]\nname = \"q\"\nmax-length = 5\nx-overflow = \"reject-publish\"\n"
+             "priorities = true\n"
+             "[[policy]]\nname = \"p\"\npattern = \"a.*\"\npriority = -2\n"
+             "dead-letter-queue = \"dead\"\n"
+             "[[policy]]\nname = \"r\"\npattern = \"*\"\nmessage-ttl = 1000\n");
+  const settings s = f.run({"--config", path});
+  REQUIRE(s.queues.size() == 1);
+  whimbrel::broker::core::queue_policy own;
+  CHECK_FALSE(set_arguments(own, s.queues[0].arguments));
+  CHECK(own.max_length == 5);
+  CHECK(own.overflow == whimbrel::broker::core::overflow::reject);
+  CHECK(own.priorities == true);
+  REQUIRE(s.policies.size() == 2);
+  CHECK(s.policies[0].name == "p");
+  CHECK(s.policies[0].pattern == "a.*");
+  CHECK(s.policies[0].priority == -2);
+  CHECK(s.policies[0].what.dead_letter_routing_key == "dead");
+  CHECK(s.policies[1].priority == 0);
+  CHECK(s.policies[1].what.message_ttl == 1000);
+}
+
 TEST_CASE("file: an empty one changes nothing") {
   fixture f;
   CHECK(f.run({"--config", f.file("")}).link_credit == 1'000);
@@ -299,6 +323,21 @@ TEST_CASE("file: what is wrong is said with its line and key") {
       {"one table", "[queue]\nname = \"a\"\n", ":1: queue: is a list of tables; write [[queue]]"},
       {"unknown key in a table", "[[queue]]\nname = \"a\"\ndurabel = true\n",
        ":3: queue.durabel: is not a key of [[queue]]; did you mean `durable`?"},
+      {"argument out of range", "[[queue]]\nname = \"a\"\nmax-length = 0\n",
+       ":3: queue.max-length: argument 'max-length' must be a whole number from 1"},
+      {"argument of another type", "[[queue]]\nname = \"a\"\npriorities = [1]\n",
+       ":3: queue.priorities: argument 'priorities' must be true or false"},
+      {"arguments that need others", "[[queue]]\nname = \"a\"\noverflow = \"dead-letter\"\n",
+       ":1: queue: argument 'overflow' is dead-letter: it needs"},
+      {"policy without pattern", "[[policy]]\nname = \"a\"\nmax-length = 1\n",
+       ":1: policy: needs `pattern`"},
+      {"policy that sets nothing", "[[policy]]\nname = \"a\"\npattern = \"*\"\n",
+       ":1: policy: policy \"a\" sets nothing"},
+      {"priority too large",
+       "[[policy]]\nname = \"a\"\npattern = \"*\"\nmax-length = 1\npriority = 3000000000\n",
+       ":5: policy.priority: must be a whole number of 32 bits"},
+      {"durable in a policy", "[[policy]]\nname = \"a\"\npattern = \"*\"\ndurable = true\n",
+       ":4: policy.durable: is not a key of [[policy]]"},
       {"no name", "\n[[queue]]\n", ":2: queue: needs `name`"},
       {"empty name", "[[queue]]\nname = \"\"\n", ":2: queue.name: must have 1 to 255"},
       {"long name", "[[queue]]\nname = \"" + std::string(256, 'x') + "\"\n",

@@ -159,6 +159,7 @@ struct message_shape {
   bool durable = true;
   std::optional<std::uint32_t> ttl = {};
   std::uint32_t format = 0;
+  std::uint8_t priority = 4;
 };
 
 /// A message whose body is one data section.
@@ -167,6 +168,7 @@ inline core::message_ptr make_text(std::string_view text, const message_shape& s
   amqp::message::header_view h;
   h.durable = shape.durable;
   h.ttl = shape.ttl;
+  h.priority = shape.priority;
   amqp::message::write_header(out, h);
   const auto n = static_cast<std::uint32_t>(text.size());
   const std::uint8_t head[] = {0x00,

@@ -27,11 +27,13 @@ struct world_options {
 /// workers each letter crosses, with one none does.
 class world {
   storage::memory_disk own_disk_;  // first: the store is made on it
+  storage::memory_disk& disk_;
 
  public:
   explicit world(world_options options) : world(options, own_disk_) {}
   world(world_options options, storage::memory_disk& disk)
-      : mail(options.workers),
+      : disk_(disk),
+        mail(options.workers),
         inbox(options.workers),
         store(disk, inbox, {.manual = true}),
         options_(options),
@@ -57,6 +59,7 @@ class world {
     return *found;
   }
 
+  [[nodiscard]] storage::memory_disk& disk() { return disk_; }
   /// Without a store call to recover, nothing may be submitted.
   void start() {
     struct nobody final : storage::recovery_visitor {
@@ -179,6 +182,9 @@ class test_link : public core::link_end {
       case letter_kind::gate:
         gates.push_back(l.has(core::letter_flag::open));
         return;
+      case letter_kind::active:
+        actives.push_back(l.has(core::letter_flag::open));
+        return;
       case letter_kind::detached:
         detached = condition_of(l);
         return;
@@ -222,6 +228,7 @@ class test_link : public core::link_end {
   std::vector<verdict> answers;
   std::vector<std::size_t> drained_after;  // how many deliveries had come before each `drained`
   std::vector<bool> gates;
+  std::vector<bool> actives;
   std::optional<std::string> detached;
 
  private:
@@ -275,9 +282,10 @@ class test_producer : public test_link {
 
 class test_consumer : public test_link {
  public:
-  test_consumer(world& w, core::queue_ref queue, bool browse = false)
+  test_consumer(world& w, core::queue_ref queue, bool browse = false, std::int32_t priority = 0)
       : test_link(w.consumers(), queue) {
-    send(letter_kind::subscribe, browse ? core::letter_flag::copy : std::uint8_t{0});
+    send(letter_kind::subscribe, browse ? core::letter_flag::copy : std::uint8_t{0},
+         static_cast<std::uint32_t>(priority));
   }
 
   void grant(std::uint32_t limit, bool drain = false) {
