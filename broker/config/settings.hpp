@@ -77,7 +77,7 @@ struct auto_create {
 struct settings {
   std::string data = "./.data";
   std::string container_id = "whimbrel";
-  std::string rabbitmq_identity = {};
+  std::string rabbitmq_identity = "none";
   std::uint32_t workers = 0;
   std::optional<bool> anonymous = {};
 
@@ -141,7 +141,7 @@ inline constexpr auto setting_table = std::array{
             "name of this container in `open` [2.7.1]"},
     setting{"rabbitmq-identity", &settings::rabbitmq_identity, unit::none, 0, 0,
             "version of RabbitMQ to claim in `open`, e.g. 4.0.0, for its clients, which check; "
-            "empty: none"},
+            "or none"},
     setting{"workers", &settings::workers, unit::none, 0, 256,
             "threads that own connections and queues; 0 takes the processors there are"},
     setting{"anonymous", &settings::anonymous, unit::none, 0, 0,

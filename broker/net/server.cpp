@@ -284,7 +284,7 @@ amqp::engine::options server::options_for(const config::listener& through,
   const auto put = [&](const char* key, std::string_view value) {
     properties.append(amqp::codec::value(amqp::symbol(key)), amqp::codec::value(value));
   };
-  if (settings_.rabbitmq_identity.empty()) {
+  if (settings_.rabbitmq_identity == "none") {
     put("product", "Whimbrel");
     put("version", whimbrel::version);
   } else {
