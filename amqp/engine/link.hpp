@@ -137,7 +137,7 @@ class sender final : public link {
   /// Nothing left to send: uses up the credit and tells the receiver, if it asked to drain; the
   /// flow says credit 0. In the middle of a delivery it takes effect at its end.
   void finish_drain();
-  /// How much waits behind this link; told with the next flow. [2.6.7]
+  /// How much waits behind this link; told with the next flow, and nothing until it is set. [2.6.7]
   void set_available(std::uint32_t count) { available_ = count; }
   /// Link-state properties, one encoded map: told with a flow now, and with each from here on.
   /// [2.7.4]
@@ -182,7 +182,7 @@ class sender final : public link {
   void drop_deliveries() override;
 
   sender_credit credit_ = {};
-  std::uint32_t available_ = 0;
+  std::optional<std::uint32_t> available_ = {};
   std::vector<std::byte> properties_ = {};
   half_sent partial_ = {};
 };

@@ -48,7 +48,7 @@ progress sender::send(const outgoing& what, std::span<const std::byte> head,
   AMQP_ASSERT(what.state.size() <= state_octets_max);
   core().flush_in_order();
   credit_.on_sent();
-  if (available_ > 0) --available_;
+  if (available_.value_or(0) > 0) --*available_;
   const std::uint32_t id = session_.next_delivery_id_++;
   const bool settled = what.settled || snd_mode_ == spec::sender_settle_mode::settled;
   const std::size_t total = head.size() + body.size();
@@ -215,7 +215,7 @@ void sender::finish_drain() {
   if (!credit_.owes_drain() || local_ != half::attached || !session_.may_send()) return;
   partial_.drained = partial_.active;
   if (partial_.active) return;
-  available_ = 0;
+  if (available_) available_ = 0;
   credit_.finish_drain();
   session_.send_flow(this);
 }

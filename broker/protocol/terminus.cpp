@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "amqp/codec/codec.hpp"
+#include "broker/protocol/states.hpp"
 
 namespace whimbrel::broker::protocol {
 
@@ -35,6 +36,33 @@ amqp::codec::map lifetime_of_dynamic() {
                  amqp::codec::value(std::uint64_t{spec::delete_on_close::type.code}),
                  amqp::codec::value(amqp::codec::list{}))));
   return out;
+}
+
+/// Nothing of such a terminus is found again once its link has gone, and the reply says so. [3.5.6]
+template <class Terminus>
+void end_with_link(Terminus& t) {
+  t.durable = spec::terminus_durability::none;
+  t.expiry_policy = "link-detach";
+  t.timeout = 0;
+}
+
+constexpr std::array<std::string_view, 4> outcome_names = {
+    "amqp:accepted:list", "amqp:rejected:list", "amqp:released:list", "amqp:modified:list"};
+
+/// Those asked for that there are, or all of them; a default only if it is an outcome. [3.5.3]
+void keep_outcomes(spec::source& s) {
+  amqp::codec::multiple<symbol> kept_outcomes;
+  for (const std::string_view name : outcome_names) {
+    if (s.outcomes.empty() || s.outcomes.contains(name)) kept_outcomes.push_back(symbol(name));
+  }
+  if (kept_outcomes.empty()) {
+    for (const std::string_view name : outcome_names) kept_outcomes.push_back(symbol(name));
+  }
+  s.outcomes = std::move(kept_outcomes);
+  const auto octets = s.default_outcome.octets();
+  if (!octets.empty() && !read_outcome(spec::fast::classify_state(octets), octets)) {
+    s.default_outcome = {};
+  }
 }
 
 }  // namespace
@@ -85,6 +113,7 @@ spec::source source_of(const core::subscription& what) {
 
 spec::target dynamic_target(const spec::target& asked, std::string name) {
   spec::target out = asked;
+  end_with_link(out);
   out.address = std::move(name);
   out.dynamic_node_properties = lifetime_of_dynamic();
   out.capabilities = kept(asked.capabilities);
@@ -99,7 +128,8 @@ spec::attach reply_to_sender(const spec::attach& asked, std::uint64_t max_messag
   reply.source = asked.source.value_or(spec::source{});
   auto target = amqp::codec::from_raw<spec::target>(asked.target);
   if (target.has_value()) {
-    target->durable = spec::terminus_durability::none;
+    end_with_link(*target);
+    target->dynamic_node_properties.reset();
     target->capabilities = kept(target->capabilities);
     reply.target = amqp::codec::to_raw(*target);
   }
@@ -114,7 +144,8 @@ spec::attach reply_to_receiver(const spec::attach& asked, const source_in_force&
   reply.target = asked.target.empty() ? amqp::codec::to_raw(spec::target{}) : asked.target;
   spec::source in_force = asked.source.value_or(spec::source{});
   in_force.address = source.address;
-  if (!source.lasting) in_force.durable = spec::terminus_durability::none;
+  if (source.lasting) in_force.timeout = 0;
+  else end_with_link(in_force);
   in_force.dynamic = source.dynamic;
   in_force.dynamic_node_properties.reset();
   if (source.dynamic) in_force.dynamic_node_properties = lifetime_of_dynamic();
@@ -127,12 +158,7 @@ spec::attach reply_to_receiver(const spec::attach& asked, const source_in_force&
   if (source.subscribed && asked.desired_capabilities.contains("SHARED-SUBS")) {
     reply.offered_capabilities.push_back("SHARED-SUBS");
   }
-  if (in_force.outcomes.empty()) {
-    for (const std::string_view o : {"amqp:accepted:list", "amqp:rejected:list",
-                                     "amqp:released:list", "amqp:modified:list"}) {
-      in_force.outcomes.push_back(symbol(o));
-    }
-  }
+  keep_outcomes(in_force);
   reply.source = std::move(in_force);
   return reply;
 }
