@@ -234,8 +234,9 @@ TEST_CASE("flow: a sender's properties are told at once, and stand in each flow 
   raw_peer peer;
   peer.ready_to_receive(5);
   peer.heard.clear();
-  const codec::map state{{codec::value(symbol("active")), codec::value(true)}};
-  octet_buffer encoded;
+  codec::map state;
+  state.append(amqp::symbol("active"), true);
+  amqp::octet_buffer encoded;
   codec::encode(encoded, state);
   peer.sender().tell_properties(encoded.octets());
   peer.say(spec::flow{.next_incoming_id = engine::first_outgoing_id.value(),
