@@ -102,7 +102,15 @@ void expect_all_found(const std::vector<deviation>& faults, std::size_t from, st
 
 }  // namespace
 
-TEST_CASE("peer: without a fault nothing fails but what is known to be open") {
+// The checks wait for what must not come, by the clock: not for builds that are many times slower.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool is_slow_build = true;
+#else
+constexpr bool is_slow_build = false;
+#endif
+
+TEST_CASE("peer: without a fault nothing fails but what is known to be open" *
+          doctest::skip(is_slow_build)) {
   const broker b;
   faulty_peer peer(b.port(), {});
   const auto found = run_all(peer.port());
@@ -123,16 +131,19 @@ TEST_CASE("peer: there are forty faults and more") {
   CHECK(encoding_faults().size() + frame_faults().size() + conduct_faults().size() >= 40);
 }
 
-TEST_CASE("peer: faults of encoding are found, values") {
+// The suite once for each fault, ten minutes in all: by `test_conformance --no-skip -tc="peer: *"`.
+TEST_CASE("peer: faults of encoding are found, values" * doctest::skip()) {
   expect_all_found(encoding_faults(), 0, 12);
 }
-TEST_CASE("peer: faults of encoding are found, composites") {
+TEST_CASE("peer: faults of encoding are found, composites" * doctest::skip()) {
   expect_all_found(encoding_faults(), 12, 99);
 }
-TEST_CASE("peer: frames out of place are found") { expect_all_found(frame_faults(), 0, 99); }
-TEST_CASE("peer: faults of conduct are found, deliveries") {
+TEST_CASE("peer: frames out of place are found" * doctest::skip()) {
+  expect_all_found(frame_faults(), 0, 99);
+}
+TEST_CASE("peer: faults of conduct are found, deliveries" * doctest::skip()) {
   expect_all_found(conduct_faults(), 0, 15);
 }
-TEST_CASE("peer: faults of conduct are found, counts and outcomes") {
+TEST_CASE("peer: faults of conduct are found, counts and outcomes" * doctest::skip()) {
   expect_all_found(conduct_faults(), 15, 99);
 }
