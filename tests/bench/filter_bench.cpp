@@ -17,8 +17,8 @@
 
 namespace {
 
-using namespace whimbrel;        // NOLINT: a program of one file
-using namespace whimbrel::test;  // NOLINT
+using namespace whimbrel;
+using namespace whimbrel::test;
 namespace filter = broker::protocol::filter;
 using amqp::codec::value;
 

@@ -16,7 +16,7 @@
 
 namespace {
 
-using namespace whimbrel;  // NOLINT: a program of one file
+using namespace whimbrel;
 namespace filter = broker::protocol::filter;
 using amqp::codec::value;
 

@@ -12,7 +12,7 @@
 
 namespace {
 
-using namespace whimbrel::amqp;  // NOLINT: a program of one file
+using namespace whimbrel::amqp;
 
 /// Every look-up, whatever the message holds.
 void touch(const message::view& v) {

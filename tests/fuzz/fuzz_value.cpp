@@ -13,7 +13,7 @@
 
 namespace {
 
-using namespace whimbrel::amqp;  // NOLINT: a program of one file
+using namespace whimbrel::amqp;
 
 void check_value_alone(std::span<const std::byte> octets) {
   codec::reader structure(octets);
