@@ -41,6 +41,7 @@ while [ $# -gt 0 ]; do
 done
 
 passed=0 failed=0 skipped=0
+failures=()
 started=$SECONDS
 step() { say "[$((SECONDS - started)) s] $*"; }
 
@@ -73,6 +74,9 @@ run_ctest() {
   elif [ $status -ne 0 ]; then
     failed=$((failed + 1))
   fi
+  mapfile -t -O "${#failures[@]}" failures < <(sed -n '/^The following tests FAILED/,$ {
+    s/^[[:space:]]*[0-9]* - //p
+  }' "$log")
 }
 
 # run_script DIRECTORY [argument...]: its run.sh, if it is there. A script that fails without saying
@@ -85,6 +89,7 @@ run_script() {
   "$script" "$@" 2>&1 | tee "$log" >&2 || status=$?
   count_line "$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)" || status=1
   if [ $status -ne 0 ] && [ "$failed" -eq "$before" ]; then failed=$((failed + 1)); fi
+  mapfile -t -O "${#failures[@]}" failures < <(sed -n 's/^FAIL */tests\/'"$name"': /p' "$log")
 }
 
 needed=("${build_packages[@]}" "${test_packages[@]}")
@@ -114,6 +119,7 @@ for name in $scripts; do
 done
 
 step "done"
+for line in "${failures[@]}"; do echo "failed: $line"; done
 sum="$passed passed, $failed failed"
 [ "$skipped" -eq 0 ] || sum="$sum, $skipped skipped"
 echo "$sum"
