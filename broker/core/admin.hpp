@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "amqp/codec/value.hpp"
+#include "broker/core/policy_table.hpp"
 
 namespace whimbrel::broker::core {
 
@@ -16,6 +17,7 @@ namespace whimbrel::broker::core {
 struct queue_definition {
   bool durable = true;
   bool exclusive = false;  // its maker's connection alone consumes, and takes it along
+  bool auto_delete = false;  // goes when its last consumer has gone
   amqp::codec::map arguments = {};
 };
 
@@ -29,6 +31,7 @@ struct queue_info {
   std::string name = {};
   queue_definition as = {};
   bool temporary = false;
+  effective_policy obeys = {};  // its arguments, and what policies add to them
   std::uint64_t messages = 0;
   std::uint32_t consumers = 0;
 };

@@ -19,6 +19,7 @@ namespace {
 storage::blob_ptr encode_definition(storage::queue_id id, const queue_definition& as) {
   amqp::codec::map fields;
   fields.append(amqp::codec::value("id"), amqp::codec::value(static_cast<std::uint64_t>(id)));
+  if (as.auto_delete) fields.append(amqp::codec::value("auto-delete"), amqp::codec::value(true));
   if (!as.arguments.empty()) {
     fields.append(amqp::codec::value("arguments"), amqp::codec::value(as.arguments));
   }
@@ -33,6 +34,9 @@ void directory::set_shards(std::vector<shard*> shards) {
   for (shard* s : shards) {
     s->lookup_queue = [this, s](const std::string& name, std::function<void(const hit&)> done) {
       find_queue(*s, name, std::move(done));
+    };
+    s->retire_queue = [this, s](const std::string& name, queue_ref which) {
+      s->send_task(worker_id{0}, [this, name, which](shard&) { retire(name, which); });
     };
   }
   shards_ = shards;
@@ -70,7 +74,8 @@ void directory::on_record(storage::record_kind kind, std::string_view key,
   node& n = nodes_[name];
   n.id = storage::queue_id{*id};
   n.as.arguments = fields->get<amqp::codec::map>("arguments").value_or(amqp::codec::map{});
-  n.queue = home.create_queue({name, n.id, true, false});
+  n.as.auto_delete = fields->get<bool>("auto-delete").value_or(false);
+  n.queue = home.create_queue({name, n.id, true, false, n.as.auto_delete});
   n.ready = true;
   recovering_[*id] = home.find(n.queue);
 }
@@ -146,7 +151,8 @@ void directory::create(new_node what) {
   n.temporary = what.temporary;
   n.owner = what.owner;
   n.obeys = policy_changes_;
-  queue_settings settings{std::move(what.name), n.id, n.id_is_stored(), n.temporary};
+  queue_settings settings{std::move(what.name), n.id, n.id_is_stored(), n.temporary,
+                          n.as.auto_delete};
   const queue_policy policy = policy_of(settings.name, n).what;
   shards_[0]->send_task(next_home(), [this, settings, policy](shard& home) {
     const queue_ref ref = home.create_queue(settings);

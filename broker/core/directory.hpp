@@ -214,7 +214,8 @@ class directory final : public storage::recovery_visitor {
   /// `run` runs when the queue is there for use, or has gone.
   void when_ready(const std::string& name, std::function<void()> run);
   [[nodiscard]] static bool is_locked(const node& n, std::uint64_t connection);
-  [[nodiscard]] static queue_info info_of(const std::string& name, const node& n);
+  [[nodiscard]] queue_info info_of(const std::string& name, const node& n) const;
+  void retire(const std::string& name, queue_ref which);
   static void count(shard& there, queue_ref ref, queue_info& into);
 
   [[nodiscard]] effective_policy policy_of(const std::string& name, const node& n) const;

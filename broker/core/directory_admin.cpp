@@ -50,6 +50,22 @@ void purge_on(shard& there, queue_ref ref, sequence from, sequence end, std::uin
   });
 }
 
+/// The same argument, by whichever of its names it was given.
+std::optional<amqp::codec::value> find_argument(const amqp::codec::map& in, std::string_view name) {
+  for (const auto& [key, value] : in) {
+    const auto text = key.text();
+    if (text && argument_name(*text) == argument_name(name)) return value;
+  }
+  return std::nullopt;
+}
+
+/// Do both tell a queue to do the same, in whatever words?
+bool mean_the_same(const amqp::codec::map& a, const amqp::codec::map& b) {
+  queue_policy first;
+  queue_policy second;
+  return !set_arguments(first, a) && !set_arguments(second, b) && first == second;
+}
+
 }  // namespace
 
 bool is_same(const queue_definition& present, const queue_definition& wanted, admin_reply& out) {
@@ -59,15 +75,21 @@ bool is_same(const queue_definition& present, const queue_definition& wanted, ad
   if (present.exclusive != wanted.exclusive) {
     return differs(out, "exclusive", text_of(wanted.exclusive), text_of(present.exclusive));
   }
+  if (present.auto_delete != wanted.auto_delete) {
+    return differs(out, "auto_delete", text_of(wanted.auto_delete), text_of(present.auto_delete));
+  }
+  const bool same_effect = mean_the_same(present.arguments, wanted.arguments);
   for (const auto& [key, value] : wanted.arguments) {
     const std::string name = key.text().value_or("");
-    const auto there = present.arguments.find(name);
+    if (same_effect && is_effective(name)) continue;
+    const auto there = find_argument(present.arguments, name);
     if (there && is_same_value(*there, value)) continue;
     return differs(out, name, text_of(value), there ? text_of(*there) : "none");
   }
   for (const auto& [key, value] : present.arguments) {
     const std::string name = key.text().value_or("");
-    if (!wanted.arguments.contains(name)) return differs(out, name, "none", text_of(value));
+    if (same_effect && is_effective(name)) continue;
+    if (!find_argument(wanted.arguments, name)) return differs(out, name, "none", text_of(value));
   }
   return true;
 }
@@ -130,11 +152,12 @@ void directory::when_ready(const std::string& name, std::function<void()> run) {
 
 // --- looking ---------------------------------------------------------------------------------
 
-queue_info directory::info_of(const std::string& name, const node& n) {
+queue_info directory::info_of(const std::string& name, const node& n) const {
   queue_info out;
   out.name = name;
   out.as = n.as;
   out.temporary = n.temporary;
+  out.obeys = policy_of(name, n);
   return out;
 }
 
@@ -288,6 +311,17 @@ void directory::check_removal(const queue_removal& what, const admin_sender& rep
       reply(home, std::move(out));
     });
   });
+}
+
+/// A queue says that nobody needs it any more; that may have changed since.
+void directory::retire(const std::string& name, queue_ref which) {
+  const auto found = nodes_.find(name);
+  if (found == nodes_.end() || found->second.queue != which || !found->second.ready) return;
+  queue_removal what;
+  what.name = name;
+  what.connection = found->second.owner;
+  what.if_unused = true;
+  check_removal(what, [](shard&, const admin_reply&) {});
 }
 
 /// The definition first: what a crash between the two leaves is swept out by the next start.

@@ -185,6 +185,16 @@ void queue::forget(consumer& c, slot s) {
   c = consumer{};
   free_consumers_.push_back(s);
   leave_line(s);
+  if (settings_.auto_delete && by_link_.empty()) ask_to_retire();
+}
+
+/// In a later turn: whoever removes it must not do so from inside one of its letters.
+void queue::ask_to_retire() {
+  home_.run_on().post([&home = home_, self = self_] {
+    const queue* q = home.find(self);
+    if (q == nullptr || !home.retire_queue || !q->by_link_.empty()) return;
+    home.retire_queue(q->settings_.name, self);
+  });
 }
 
 void queue::on_durable(sequence last) {

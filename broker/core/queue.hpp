@@ -28,6 +28,7 @@ struct queue_settings {
   storage::queue_id id{};
   bool durable = true;     // keeps its definition, and its durable messages in the store
   bool temporary = false;  // memory only, gone with the link that asked for it
+  bool auto_delete = false;  // gone with its last consumer
 };
 
 struct queue_counters {
@@ -235,6 +236,7 @@ class queue {
   void page_out(sequence at, stub& s);
   [[nodiscard]] bool is_expired(const stub& s) const;
   void forget(consumer& c, slot s);
+  void ask_to_retire();
   [[nodiscard]] bool is_in_open_batch(sequence at, const stub& s) const;
   void set_resident(stub& s, bool resident);
 

@@ -72,6 +72,8 @@ constexpr std::array accepted_table = {
     accepted_argument{"x-dead-letter-strategy", {"at-least-once", "at-most-once"}},
     accepted_argument{"x-queue-leader-locator", {}},
     accepted_argument{"x-quorum-initial-group-size", {}},
+    accepted_argument{"x-queue-mode", {"default", "lazy"}},
+    accepted_argument{"x-queue-version", {}},
 };
 
 std::string quoted(std::string_view name) { return "argument '" + std::string(name) + "'"; }
@@ -126,13 +128,20 @@ std::optional<std::string> check_accepted(const accepted_argument& row, const va
          std::string(row.values[1]) + "'";
 }
 
+/// Clients write `x-max-length-bytes`, policies of other brokers `max-length-bytes`.
+bool is_called(const argument& row, std::string_view name) {
+  if (name.empty()) return false;
+  return row.name == name || row.other == name ||
+         (row.other.starts_with("x-") && row.other.substr(2) == name);
+}
+
 const argument* find_row(std::string_view name) {
   const auto found = std::find_if(argument_table.begin(), argument_table.end(),
-                                  [&](const argument& row) {
-                                    return !name.empty() && (row.name == name || row.other == name);
-                                  });
+                                  [&](const argument& row) { return is_called(row, name); });
   return found == argument_table.end() ? nullptr : found;
 }
+
+bool is_levels(std::string_view name) { return name == "x-max-priority" || name == "max-priority"; }
 
 const accepted_argument* find_accepted(std::string_view name) {
   const auto found =
@@ -158,7 +167,7 @@ std::optional<std::string> set_argument(queue_policy& to, std::string_view name,
     to.dead_letter_routing_key = *queue;
     return std::nullopt;
   }
-  if (name == "x-max-priority") {
+  if (is_levels(name)) {
     const auto levels = to_what.to_unsigned();
     if (!levels || *levels > 255) return quoted(name) + " must be a whole number from 0 to 255";
     to.priorities = *levels > 0;
@@ -231,7 +240,16 @@ void merge(queue_policy& first, const queue_policy& then) {
 
 bool is_argument(std::string_view name) {
   return find_row(name) != nullptr || find_accepted(name) != nullptr ||
-         name == "dead-letter-queue" || name == "x-max-priority";
+         name == "dead-letter-queue" || is_levels(name);
+}
+
+bool is_effective(std::string_view name) {
+  return is_argument(name) && find_accepted(name) == nullptr;
+}
+
+std::string_view argument_name(std::string_view name) {
+  const argument* row = find_row(name);
+  return row != nullptr ? row->name : name;
 }
 
 std::string argument_names() {

@@ -61,6 +61,12 @@ void merge(queue_policy& first, const queue_policy& then);
 /// Is this an argument of queues, by whichever name?
 [[nodiscard]] bool is_argument(std::string_view name);
 
+/// Does it change what a queue does? Others are taken because their values are met anyway.
+[[nodiscard]] bool is_effective(std::string_view name);
+
+/// Our name of an argument, whichever it was given by; `name` itself if it has no other.
+[[nodiscard]] std::string_view argument_name(std::string_view name);
+
 /// Our names of all arguments, for messages and completion.
 [[nodiscard]] std::string argument_names();
 

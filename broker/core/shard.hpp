@@ -76,6 +76,8 @@ class shard {
   /// here. Not set where there is no directory.
   std::function<void(const std::string& name, std::function<void(const hit&)> done)> lookup_queue =
       {};
+  /// Tells the directory that nobody needs this queue any more. Not set where there is none.
+  std::function<void(const std::string& name, queue_ref which)> retire_queue = {};
   /// Changes that span queues, for links of this worker.
   [[nodiscard]] joint& joints() { return *joints_; }
 

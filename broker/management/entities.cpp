@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/management/entities_policy.hpp"
 #include "broker/management/entities_topology.hpp"
 #include "broker/management/queue_arguments.hpp"
 
@@ -23,9 +24,10 @@ constexpr std::string_view entity_base = "org.amqp.manageable-entity";
 constexpr std::string_view queue_entity = "org.whimbrel.queue";
 constexpr std::size_t page_max = 1'000;  // entities in one reply
 
-constexpr std::array<std::string_view, 12> queue_attributes{
-    "name",      "identity",   "type",      "durable",   "exclusive",     "auto_delete",
+constexpr std::array<std::string_view, 14> queue_attributes{
+    "name",      "identity",   "type",      "durable",       "exclusive",      "auto_delete",
     "temporary", "queue_type", "arguments", "message_count", "consumer_count", "leader",
+    "effective_arguments",     "policies",
 };
 
 bool is_queue_type(std::string_view type) { return type == queue_entity || type == "queue"; }
@@ -35,56 +37,49 @@ value attribute(const core::queue_info& q, std::string_view name, const std::str
   if (name == "type") return value(queue_entity);
   if (name == "durable") return value(q.as.durable);
   if (name == "exclusive") return value(q.as.exclusive);
-  if (name == "auto_delete") return value(false);
+  if (name == "auto_delete") return value(q.as.auto_delete);
   if (name == "temporary") return value(q.temporary);
   if (name == "queue_type") return value(queue_type(q.as));
   if (name == "arguments") return value(q.as.arguments);
   if (name == "message_count") return value(q.messages);
   if (name == "consumer_count") return value(q.consumers);
   if (name == "leader") return value(node);
+  if (name == "effective_arguments") return value(to_arguments(q.obeys.what));
+  if (name == "policies") {
+    list out;
+    for (const std::string& policy : q.obeys.from) out.push_back(value(policy));
+    return value(std::move(out));
+  }
   return {};
 }
 
-/// The answer of an operation on one queue, in the words of entities.
-answer as_entity(const operations& on, const std::string& name, const answer& done) {
-  return [name, node = on.who().node_name, done](const reply& r) {
-    const auto* fields = r.body.get_if<map>();
-    if (!r.is_ok() || fields == nullptr) return done(r);
-    core::queue_info q;
-    q.name = name;
-    q.as.durable = fields->get<bool>("durable").value_or(false);
-    q.temporary = fields->get<bool>("auto_delete").value_or(false);
-    q.as.exclusive = !q.temporary && fields->get<bool>("exclusive").value_or(false);
-    q.as.arguments = fields->get<map>("arguments").value_or(map{});
-    q.messages = fields->get<std::uint64_t>("message_count").value_or(0);
-    q.consumers = fields->get<std::uint32_t>("consumer_count").value_or(0);
-    map out;
-    for (const std::string_view a : queue_attributes) out.append(value(a), attribute(q, a, node));
-    done({r.code, value(std::move(out))});
-  };
+/// A queue in the words of entities.
+map as_entity(const core::queue_info& q, const std::string& node) {
+  map out;
+  for (const std::string_view a : queue_attributes) out.append(value(a), attribute(q, a, node));
+  return out;
 }
 
 /// Nothing of a queue can be changed yet; values that it has already are no change.
 void update_queue(const operations& on, const entity_request& request, const answer& done) {
   const auto* wanted = request.body.get_if<map>();
   if (wanted == nullptr) return done(failure(status::bad_request, "the body is not a map"));
-  on.read_queue(request.name, as_entity(on, request.name, [wish = *wanted, done](const reply& r) {
-                  if (!r.is_ok()) return done(r);
-                  const map has = r.body.to<map>().value_or(map{});
-                  for (const auto& [key, v] : wish) {
-                    const std::string name = key.text().value_or("");
-                    const auto now = has.find(name);
-                    if (!now) {
-                      return done(failure(status::bad_request,
-                                          "a queue has no attribute '" + name + "'"));
-                    }
-                    if (*now != v) {
-                      return done(failure(status::bad_request, "attribute '" + name +
-                                                                   "' cannot be changed"));
-                    }
-                  }
-                  done(r);
-                }));
+  const auto compare = [wish = *wanted, done](const reply& r) {
+    if (!r.is_ok()) return done(r);
+    const map has = r.body.to<map>().value_or(map{});
+    for (const auto& [key, v] : wish) {
+      const std::string name = key.text().value_or("");
+      const auto now = has.find(name);
+      if (!now) {
+        return done(failure(status::bad_request, "a queue has no attribute '" + name + "'"));
+      }
+      if (*now != v) {
+        return done(failure(status::bad_request, "attribute '" + name + "' cannot be changed"));
+      }
+    }
+    done(r);
+  };
+  on.read_queue(request.name, compare, as_entity);
 }
 
 void handle_entity(const operations& on, const entity_request& request, const answer& done) {
@@ -93,9 +88,9 @@ void handle_entity(const operations& on, const entity_request& request, const an
   }
   const std::string& name = request.name;
   if (request.operation == "CREATE") {
-    return on.declare_queue(name, request.body, as_entity(on, name, done));
+    return on.declare_queue(name, request.body, done, as_entity);
   }
-  if (request.operation == "READ") return on.read_queue(name, as_entity(on, name, done));
+  if (request.operation == "READ") return on.read_queue(name, done, as_entity);
   if (request.operation == "UPDATE") return update_queue(on, request, done);
   if (request.operation == "PURGE") return on.purge_queue(name, done);
   if (request.operation == "DELETE") {
@@ -113,7 +108,8 @@ void handle_entity(const operations& on, const entity_request& request, const an
 }
 
 bool is_type(std::string_view type) {
-  return is_queue_type(type) || type == exchange_entity || type == binding_entity;
+  return is_queue_type(type) || type == exchange_entity || type == binding_entity ||
+         type == policy_entity;
 }
 
 reply no_such_type(const std::string& type) {
@@ -141,6 +137,7 @@ void query_queues(const operations& on, const entity_request& request, page whic
 std::span<const std::string_view> attributes_of(std::string_view type) {
   if (type == exchange_entity) return exchange_attributes();
   if (type == binding_entity) return binding_attributes();
+  if (type == policy_entity) return policy_attributes();
   return queue_attributes;
 }
 
@@ -159,6 +156,7 @@ void query(const operations& on, const entity_request& request, const answer& do
                        std::min<std::uint64_t>(request.count.value_or(page_max), page_max))};
   if (type == exchange_entity) return query_exchanges(on, which, wanted, done);
   if (type == binding_entity) return query_bindings(on, which, wanted, done);
+  if (type == policy_entity) return query_policies(on, which, wanted, done);
   query_queues(on, request, which, wanted, done);
 }
 
@@ -173,6 +171,11 @@ value operation_names(std::string_view type) {
                                  value("binding_key"), value("arguments")});
   if (type == binding_entity) return value(map{{value("CREATE"), parts}, {value("DELETE"), parts}});
   const value none = value(list{});
+  if (type == policy_entity) {
+    const value says = value(list{value("pattern"), value("priority"), value("arguments")});
+    return value(map{{value("CREATE"), says}, {value("READ"), none}, {value("UPDATE"), says},
+                     {value("DELETE"), none}});
+  }
   map out{{value("CREATE"), none}, {value("READ"), none}};
   if (type == exchange_entity) {
     out.append(value("DELETE"), none);
@@ -189,7 +192,8 @@ reply about_types(const entity_request& request, value (*content)(std::string_vi
   const std::string& wanted = request.entity_type;
   if (!wanted.empty() && !is_type(wanted)) return no_such_type(wanted);
   map out;
-  for (const std::string_view type : {queue_entity, exchange_entity, binding_entity}) {
+  for (const std::string_view type :
+       {queue_entity, exchange_entity, binding_entity, policy_entity}) {
     if (wanted.empty() || wanted == type || (type == queue_entity && is_queue_type(wanted))) {
       out.append(value(type), content(type));
     }
@@ -257,6 +261,7 @@ void handle(const operations& on, const entity_request& request, const answer& d
   if (is_queue_type(request.type)) return handle_entity(on, request, done);
   if (request.type == exchange_entity) return handle_exchange(on, request, done);
   if (request.type == binding_entity) return handle_binding(on, request, done);
+  if (request.type == policy_entity) return handle_policy(on, request, done);
   if (request.type.empty()) return done(failure(status::bad_request, "`type` is missing"));
   done(no_such_type(request.type));
 }

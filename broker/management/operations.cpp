@@ -67,7 +67,7 @@ map describe(const core::queue_info& q, const std::string& node_name) {
       {value("name"), value(q.name)},
       {value("vhost"), value("/")},
       {value("durable"), value(q.as.durable)},
-      {value("auto_delete"), value(q.temporary)},
+      {value("auto_delete"), value(q.temporary || q.as.auto_delete)},
       {value("exclusive"), value(q.as.exclusive || q.temporary)},
       {value("type"), value(queue_type(q.as))},
       {value("arguments"), value(q.as.arguments)},
@@ -98,8 +98,8 @@ read_definition definition_from(const value& attributes) {
       out.wrong = "unknown key '" + name + "' in the declaration of a queue";
     } else if (!flag) {
       out.wrong = "'" + name + "' is not a boolean";
-    } else if (name == "auto_delete" && *flag) {
-      out.wrong = "'auto_delete' is not supported by this version";
+    } else if (name == "auto_delete") {
+      out.as.auto_delete = *flag;
     } else if (name == "durable") {
       out.as.durable = *flag;
     } else if (name == "exclusive") {
@@ -130,17 +130,18 @@ std::optional<reply> operations::check_name(const std::string& name) const {
   return std::nullopt;
 }
 
-void operations::read_queue(const std::string& name, const answer& done) const {
+void operations::read_queue(const std::string& name, const answer& done,
+                            queue_words words) const {
   if (!may_see(name)) return done(not_found(name));
   who_.nodes.read_queue(who_.home, name,
-                        [name, node = who_.node_name, done](const admin_reply& r) {
+                        [name, node = who_.node_name, done, words](const admin_reply& r) {
                           if (is_refused(r)) return done(refusal(r, name));
-                          done({status::ok, value(describe(r.queue, node))});
+                          done({status::ok, value(words(r.queue, node))});
                         });
 }
 
 void operations::declare_queue(const std::string& name, const value& attributes,
-                               const answer& done) const {
+                               const answer& done, queue_words words) const {
   if (const auto wrong = check_name(name)) return done(*wrong);
   auto read = definition_from(attributes);
   if (read.wrong) return done(failure(status::bad_request, *read.wrong));
@@ -150,11 +151,12 @@ void operations::declare_queue(const std::string& name, const value& attributes,
   const bool exclusive = read.as.exclusive;
   who_.nodes.declare_queue(
       who_.home, {name, std::move(read.as), who_.connection},
-      [name, exclusive, node = who_.node_name, owns = who_.owns, done](const admin_reply& r) {
+      [name, exclusive, node = who_.node_name, owns = who_.owns, done,
+       words](const admin_reply& r) {
         if (is_refused(r)) return done(refusal(r, name));
         const bool made = r.status == admin_status::created;
         if (made && exclusive && owns) owns(name);
-        done({made ? status::created : status::ok, value(describe(r.queue, node))});
+        done({made ? status::created : status::ok, value(words(r.queue, node))});
       });
 }
 

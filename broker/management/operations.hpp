@@ -42,19 +42,25 @@ struct binding_page {
   bool more = false;
 };
 
+/// A queue as the answers of one of the protocols have it.
+using queue_words = amqp::codec::map (*)(const core::queue_info& q, const std::string& node_name);
+/// As those of /management have it.
+[[nodiscard]] amqp::codec::map describe(const core::queue_info& q, const std::string& node_name);
+
 /// Permissions
 ///   declare, delete   configure on the name
 ///   bind, unbind      configure on the destination, receive on the source
 ///   purge             receive on the name, since it takes the messages
 ///   read, list        any permission on the name; what cannot be seen is not there
+///   policies          manage, on the name to change one, on any to see them
 class operations {
  public:
   explicit operations(asker who) : who_(std::move(who)) {}
 
-  void read_queue(const std::string& name, const answer& done) const;
+  void read_queue(const std::string& name, const answer& done, queue_words = describe) const;
   /// `attributes`: durable, exclusive, auto_delete, arguments; null for none.
   void declare_queue(const std::string& name, const amqp::codec::value& attributes,
-                     const answer& done) const;
+                     const answer& done, queue_words = describe) const;
   void delete_queue(core::queue_removal what, const answer& done) const;
   void purge_queue(const std::string& name, const answer& done) const;
   void list_queues(core::page_request which,
@@ -79,6 +85,15 @@ class operations {
   void list_bindings(page of, core::binding between,
                      std::function<void(const binding_page&)> done) const;
 
+  // operations_policy.cpp
+  /// `attributes`: pattern, priority, arguments (or definition). `replace`: it is there, and is to
+  /// be otherwise; else one that is there and differs is a conflict.
+  void set_policy(const std::string& name, const amqp::codec::value& attributes, bool replace,
+                  const answer& done) const;
+  void delete_policy(const std::string& name, const answer& done) const;
+  /// In the order in which they are asked; none for whoever may not see them.
+  void list_policies(std::function<void(const std::vector<core::named_policy>&)> done) const;
+
   [[nodiscard]] const asker& who() const { return who_; }
   [[nodiscard]] bool may_see(std::string_view name) const;
 
@@ -90,9 +105,6 @@ class operations {
 
   asker who_;
 };
-
-/// A queue as the answers of /management have it.
-[[nodiscard]] amqp::codec::map describe(const core::queue_info& q, const std::string& node_name);
 
 /// `queue 'q' in vhost '/'`: the words that clients look for.
 [[nodiscard]] std::string named(std::string_view kind, std::string_view name);

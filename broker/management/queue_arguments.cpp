@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of arguments.
+// What management says of arguments before the core takes them.
 #include "broker/management/queue_arguments.hpp"
 
 #include <algorithm>
 #include <array>
 #include <string_view>
+
+#include "broker/core/queue_policy.hpp"
 
 namespace whimbrel::broker::management {
 
@@ -15,31 +17,17 @@ using amqp::codec::value;
 constexpr std::string_view type_key = "x-queue-type";
 
 /// Arguments of other brokers that clients send, which this one does not do yet.
-constexpr std::array<std::string_view, 24> not_done{
-    "x-message-ttl",
-    "x-expires",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-overflow",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-dead-letter-strategy",
-    "x-delivery-limit",
-    "x-single-active-consumer",
-    "x-max-priority",
-    "x-queue-mode",
-    "x-queue-version",
+constexpr std::array<std::string_view, 10> not_done{
     "x-max-age",
     "x-stream-max-segment-size-bytes",
     "x-stream-filter-size-bytes",
-    "x-initial-cluster-size",
     "x-max-in-memory-length",
     "x-max-in-memory-bytes",
     "x-delayed-retry-type",
     "x-delayed-retry-min",
     "x-delayed-retry-max",
     "x-consumer-timeout",
-    "x-quorum-target-group-size",
+    "x-expires",
 };
 
 std::optional<std::string> check_type(const value& v) {
@@ -64,15 +52,16 @@ std::optional<std::string> check_locator(const value& v) {
   return "argument 'x-queue-leader-locator' must be 'client-local' or 'balanced'";
 }
 
+/// What it means for queues is the core's to say: here is only what it cannot see.
 std::optional<std::string> check_one(std::string_view key, const value& v) {
   if (key == type_key) return check_type(v);
   if (key == "x-quorum-initial-group-size") return check_group_size(v);
   if (key == "x-queue-leader-locator") return check_locator(v);
-  const std::string quoted = "argument '" + std::string(key) + "'";
-  if (std::find(not_done.begin(), not_done.end(), key) != not_done.end()) {
-    return quoted + " is not supported by this version";
+  if (!core::is_argument(key) &&
+      std::find(not_done.begin(), not_done.end(), key) != not_done.end()) {
+    return "argument '" + std::string(key) + "' is not supported by this version";
   }
-  return quoted + " is unknown";
+  return std::nullopt;
 }
 
 }  // namespace
@@ -83,6 +72,8 @@ std::optional<std::string> objection_to(const core::queue_definition& as) {
     if (!name) return "the key of an argument is not a string";
     if (auto why = check_one(*name, v)) return why;
   }
+  core::queue_policy meant;
+  if (auto why = core::set_arguments(meant, as.arguments)) return why;
   if (queue_type(as) == "quorum" && !as.durable) {
     return "invalid property 'non-durable' for a queue of type 'quorum'";
   }

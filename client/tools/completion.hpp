@@ -12,13 +12,17 @@ _whimbrel() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=
   [ "${COMP_WORDS[1]}" = ctl ] || return
   case $before in
-    ctl) words="list get declare delete purge bind unbind definitions completion --url --json" ;;
-    list) words="queues exchanges bindings" ;;
-    get|declare|delete) words="queue exchange" ;;
+    ctl) words="list get declare delete purge bind unbind set-policy definitions completion"
+      words="$words --url --json" ;;
+    list) words="queues exchanges bindings policies" ;;
+    get|delete) words="queue exchange policy" ;;
+    declare) words="queue exchange" ;;
     definitions) words="export import" ;;
     queue|purge) words=$(_whimbrel_ctl_queues) ;;
     import|export) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    *) words="--argument --transient --if-empty --if-unused --dry-run --type --key --help" ;;
+    *)
+      words="--argument --transient --auto-delete --if-empty --if-unused --dry-run --type --key"
+      words="$words --priority --help" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

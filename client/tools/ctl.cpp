@@ -55,6 +55,8 @@ struct arguments {
   std::string file = {};
   std::string vhost = "/";
   bool dry_run = false;
+  std::string pattern = {};
+  std::int32_t priority = 0;
 };
 
 /// true, 5 and text: as a boolean, a long and a string.
@@ -135,6 +137,24 @@ result list_queues(const arguments& a, session& s) {
                "arguments"});
 }
 
+result list_policies(const arguments& a, session& s) {
+  return list(a, s, "policy", {"name", "pattern", "priority", "arguments"});
+}
+
+/// Made, or made to be so.
+result set_policy(const arguments& a, session& s) {
+  const map body{{value("pattern"), value(a.pattern)},
+                 {value("priority"), value(a.priority)},
+                 {value("arguments"), value(typed_pairs(a.pairs))}};
+  const map which = on_entity("policy", a.name);
+  const auto r = (*s).request("CREATE", which, value(body));
+  if (r.code != 409) return said(r, "set");
+  const auto changed = (*s).request("UPDATE", which, value(body));
+  if (!changed.is_ok()) return refused(changed);
+  print("changed");
+  return result::done;
+}
+
 result list_exchanges(const arguments& a, session& s) {
   return list(a, s, "exchange",
               {"name", "exchange_type", "durable", "auto_delete", "internal", "arguments"});
@@ -156,6 +176,7 @@ result get(const arguments& a, session& s, const char* kind) {
 
 result declare_queue(const arguments& a, session& s) {
   const map body{{value("durable"), value(!a.transient)},
+                 {value("auto_delete"), value(a.auto_delete)},
                  {value("arguments"), value(typed_pairs(a.pairs))}};
   return said((*s).request("CREATE", on_queue(a.name), value(body)), "created");
 }
@@ -173,6 +194,10 @@ result declare_exchange(const arguments& a, session& s) {
 
 result delete_exchange(const arguments& a, session& s) {
   return said((*s).request("DELETE", on_entity("exchange", a.name)), "deleted");
+}
+
+result delete_policy(const arguments& a, session& s) {
+  return said((*s).request("DELETE", on_entity("policy", a.name)), "deleted");
 }
 
 result change_binding(const arguments& a, session& s, const char* operation, const char* text) {
@@ -287,8 +312,9 @@ void add_queries(CLI::App& app, arguments& a, command& chosen) {
   add(lists, "queues", "queues with their counts", chosen, list_queues);
   add(lists, "exchanges", "exchanges", chosen, list_exchanges);
   add(lists, "bindings", "bindings", chosen, list_bindings);
+  add(lists, "policies", "policies, in the order in which they are asked", chosen, list_policies);
   auto* gets = group(app, "get", "look at one thing");
-  for (const char* kind : {"queue", "exchange"}) {
+  for (const char* kind : {"queue", "exchange", "policy"}) {
     named(add(gets, kind, "with all that is known of it", chosen,
               [kind](const arguments& b, session& s) { return get(b, s, kind); }),
           a);
@@ -299,6 +325,7 @@ void add_changes(CLI::App& app, arguments& a, command& chosen) {
   auto* declares = group(app, "declare", "make what is not there yet");
   auto* queue = named(add(declares, "queue", "a queue", chosen, declare_queue), a);
   queue->add_flag("--transient", a.transient, "not kept over a restart");
+  queue->add_flag("--auto-delete", a.auto_delete, "goes with its last consumer");
   takes_pairs(queue, a);
   auto* exchange = named(add(declares, "exchange", "an exchange", chosen, declare_exchange), a);
   exchange->add_option("--type", a.type, "direct (default), topic, fanout or headers");
@@ -312,6 +339,12 @@ void add_changes(CLI::App& app, arguments& a, command& chosen) {
   queue->add_flag("--if-empty", a.if_empty, "only if it has no messages");
   queue->add_flag("--if-unused", a.if_unused, "only if it has no consumers");
   named(add(deletes, "exchange", "an exchange, with its bindings", chosen, delete_exchange), a);
+  named(add(deletes, "policy", "a policy", chosen, delete_policy), a);
+  auto* policy = named(add(&app, "set-policy", "say the same to all queues of a name pattern",
+                           chosen, set_policy), a);
+  policy->add_option("PATTERN", a.pattern, "* is any run of characters, ? is one")->required();
+  policy->add_option("--priority", a.priority, "the higher one decides where two set the same");
+  takes_pairs(policy, a);
   named(add(&app, "purge", "drop the messages of a queue that nobody holds", chosen, purge_queue),
         a);
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "client/tools/json.hpp"
+#include "client/tools/name_pattern.hpp"
 #include "whimbrel/version.hpp"
 
 namespace whimbrel::client {
@@ -43,6 +44,8 @@ const std::array sections = {
              {"destination_type", "destination_type"},
              {"routing_key", "binding_key"},
              {"arguments", "arguments"}}},
+    section{"policies", "policy",
+            {{"pattern", "pattern"}, {"priority", "priority"}, {"definition", "arguments"}}},
 };
 
 std::string text_at(const map& m, const char* key) { return m.get<std::string>(key).value_or(""); }
@@ -72,6 +75,34 @@ definition definition_of(const section& s, const map& entity, bool from_document
   return out;
 }
 
+// What RabbitMQ calls otherwise in policies: theirs in the document, ours at the broker.
+constexpr const char* their_octets = "max-length-bytes";
+constexpr const char* our_octets = "max-octets";
+
+map renamed(const map& arguments, std::string_view from, const char* to) {
+  map out;
+  for (const auto& [key, v] : arguments) out.append(key.text() == from ? value(to) : key, v);
+  return out;
+}
+
+/// A policy of a document becomes one of the broker. False: the broker has none like it.
+bool take_policy(const map& entity, definition& into) {
+  const std::string to = entity.get<std::string>("apply-to").value_or("all");
+  const auto glob = glob_of(text_at(entity, "pattern"));
+  if (!glob || to == "exchanges" || to == "streams") return false;
+  into.body.set(value("pattern"), value(*glob));
+  const map says = into.body.get<map>("arguments").value_or(map{});
+  into.body.set(value("arguments"), value(renamed(says, their_octets, our_octets)));
+  return true;
+}
+
+void write_policy(const map& body, json::object& item) {
+  item["pattern"] = regex_of(text_at(body, "pattern"));
+  item["apply-to"] = "queues";
+  const map says = body.get<map>("arguments").value_or(map{});
+  item["definition"] = to_json(value(renamed(says, our_octets, their_octets)));
+}
+
 void read_section(const section& s, const json::object& document, const std::string& vhost,
                   definition_set& out) {
   const json::value* items = document.if_contains(s.key);
@@ -88,6 +119,10 @@ void read_section(const section& s, const json::object& document, const std::str
       continue;
     }
     definition d = definition_of(s, entity, true);
+    if (d.kind == "policy" && !take_policy(entity, d)) {
+      out.left_out.push_back("policy " + d.name + ": not for queues by a simple pattern");
+      continue;
+    }
     if (!is_built_in(s, d.body, d.name)) out.all.push_back(std::move(d));
   }
   if (elsewhere != 0) {
@@ -108,7 +143,7 @@ definition_set read_definitions(const std::string& text, const std::string& vhos
   for (const section& s : sections) read_section(s, document.get_object(), vhost, out);
   for (const auto& [key, items] : document.get_object()) {
     const bool known = key == "queues" || key == "exchanges" || key == "bindings" ||
-                       key == "vhosts" || !items.is_array();
+                       key == "policies" || key == "vhosts" || !items.is_array();
     if (known || items.get_array().empty()) continue;
     out.left_out.push_back(std::to_string(items.get_array().size()) + " " + std::string(key));
   }
@@ -179,6 +214,7 @@ json::value to_document(const definition_set& what) {
       for (const auto& [theirs, ours] : s.members) {
         if (const auto v = d.body.find(ours)) item[theirs] = to_json(*v);
       }
+      if (d.kind == "policy") write_policy(d.body, item);
       items.push_back(std::move(item));
     }
     out[s.key] = std::move(items);

@@ -16,7 +16,7 @@ namespace whimbrel::client {
 
 /// Something that can be declared: what it is called, and the body that declares it.
 struct definition {
-  std::string kind = {};  // queue, exchange or binding
+  std::string kind = {};  // queue, exchange, binding or policy
   std::string name = {};  // for people, and to find it again
   amqp::codec::map body = {};
 };

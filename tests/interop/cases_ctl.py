@@ -8,7 +8,7 @@ import tempfile
 from proton import Message
 
 from case import collector
-from peer import check, check_equal
+from peer import check, check_equal, wait
 
 CASES, case = collector()
 
@@ -33,7 +33,7 @@ def _(env):
     check_equal(ctl.run("declare", "queue", "orders"), "created\n", "declare")
     check_equal(ctl.run("declare", "queue", "orders"), "there already\n", "declare again")
     ctl.run("declare", "queue", "orders", "--transient", code=1)
-    ctl.run("declare", "queue", "x", "--argument", "x-expires=5", code=1)
+    ctl.run("declare", "queue", "x", "--argument", "x-nonsense=5", code=1)
     sender = peer.sender("orders")
     for _ in range(3):
         peer.put(sender, Message(body="x"))
@@ -65,6 +65,72 @@ def _(env):
     check_equal(ctl.json("list", "bindings"), [], "list")
     ctl.run("delete", "exchange", "e")
     check("e" not in [e["name"] for e in ctl.json("list", "exchanges")], "list")
+
+
+@case("ctl: policies are set, changed, listed and deleted, and change queues at once", alone=True)
+def _(env):
+    ctl, peer = Ctl(env), env.peer()
+    ctl.run("declare", "queue", "ring", "--argument", "x-max-length=5")
+    ctl.run("declare", "queue", "rope")
+    check_equal(ctl.run("set-policy", "two", "r*", "--argument", "max-length=2",
+                        "--argument", "message-ttl=60000"), "set\n", "set-policy")
+    check_equal(ctl.run("set-policy", "two", "r*", "--argument", "max-length=1"), "changed\n",
+                "set-policy again")
+    check_equal([(p["name"], p["pattern"], p["arguments"]) for p in ctl.json("list", "policies")],
+                [("two", "r*", {"max-length": 1})], "list")
+    shown = ctl.json("get", "queue", "ring")
+    check_equal((shown["effective_arguments"], shown["policies"]), ({"max-length": 5}, ["two"]),
+                "what is in force")
+    check_equal(ctl.json("get", "queue", "rope")["effective_arguments"], {"max-length": 1},
+                "what is in force")
+    sender = peer.sender("rope")
+    for _ in range(3):
+        peer.put(sender, Message(body="x"))
+    check_equal(ctl.json("get", "queue", "rope")["message_count"], 1, "messages in the ring")
+    ctl.run("set-policy", "bad", "*", "--argument", "max-length=-1", code=1)
+    check_equal(ctl.run("delete", "policy", "two"), "deleted\n", "delete")
+    ctl.run("delete", "policy", "two", code=1)
+    check_equal(ctl.json("list", "policies"), [], "list")
+
+
+@case("ctl: a queue that deletes itself goes with its last consumer", alone=True)
+def _(env):
+    ctl, peer = Ctl(env), env.peer()
+    ctl.run("declare", "queue", "passing", "--auto-delete")
+    link = peer.receiver("passing")
+    check_equal(ctl.json("get", "queue", "passing")["auto_delete"], True, "get")
+    peer.detach(link)
+    wait(lambda: ctl.json("list", "queues") == [], "the queue to go")
+
+
+POLICIES = [
+    {"vhost": "/", "name": "ring", "pattern": "^order", "apply-to": "queues", "priority": 2,
+     "definition": {"max-length": 3, "max-length-bytes": 1000, "overflow": "drop-head"}},
+    {"vhost": "/", "name": "either", "pattern": "^(a|b)$", "apply-to": "all", "priority": 0,
+     "definition": {"max-length": 3}},
+    {"vhost": "/", "name": "alternate", "pattern": ".*", "apply-to": "exchanges", "priority": 0,
+     "definition": {"alternate-exchange": "x"}},
+]
+
+
+@case("ctl: policies of definitions are imported, again without effect, exported", alone=True)
+def _(env):
+    ctl = Ctl(env)
+    with tempfile.TemporaryDirectory() as folder:
+        file, copy = os.path.join(folder, "in.json"), os.path.join(folder, "out.json")
+        with open(file, "w") as out:
+            json.dump({"rabbit_version": "4.0.5", "policies": POLICIES}, out)
+        told = ctl.run("definitions", "import", file)
+        check("1 made" in told and told.count("not imported: policy") == 2, told)
+        check_equal([p["pattern"] for p in ctl.json("list", "policies")], ["order*"], "patterns")
+        check("1 there already, 0 made" in ctl.run("definitions", "import", file), "the second")
+        ctl.run("definitions", "export", copy)
+        with open(copy) as exported:
+            written = json.load(exported)["policies"]
+        check_equal(written, [dict(POLICIES[0], pattern="^order.*$")], "what was exported")
+        ctl.run("delete", "policy", "ring")
+        check("1 made" in ctl.run("definitions", "import", copy), "import of the export")
+        ctl.run("delete", "policy", "ring")
 
 
 RABBITMQ = {

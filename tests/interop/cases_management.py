@@ -110,7 +110,7 @@ def _(env):
     path = "/queues/" + env.address("never")
     for method, at, body, code in (
             ("PUT", path, {"nonsense": True}, 400),
-            ("PUT", path, {"arguments": {"x-max-length": 5}}, 400),
+            ("PUT", path, {"arguments": {"x-max-age": "5D"}}, 400),
             ("PUT", path, {"arguments": {"x-queue-type": "stream"}}, 400),
             ("PUT", path, "text", 400),
             ("PUT", "/queues/amq.q", {}, 403),

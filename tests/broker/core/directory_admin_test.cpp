@@ -103,7 +103,7 @@ std::string names(const core::queue_page& p) {
 TEST_CASE("directory admin: a queue is declared once, and equal declarations find it") {
   on_each_shape([](world& w) {
     office o(w);
-    const core::queue_definition as{true, false, {{value("x-a"), value(std::int32_t{7})}}};
+    const core::queue_definition as{true, false, false, {{value("x-a"), value(std::int32_t{7})}}};
     const auto first = o.ask("q", as);
     const auto second = o.ask("q", as);  // while it is in the making
     w.talk();
@@ -112,7 +112,7 @@ TEST_CASE("directory admin: a queue is declared once, and equal declarations fin
     CHECK(o.wait(first).status == admin_status::created);
     CHECK(o.wait(second).status == admin_status::ok);
     // The width of a number does not matter, nor whether text is a symbol.
-    const core::queue_definition alike{true, false, {{value(amqp::symbol("x-a")),
+    const core::queue_definition alike{true, false, false, {{value(amqp::symbol("x-a")),
                                                       value(std::int64_t{7})}}};
     const auto again = o.declare("q", alike);
     CHECK(again.status == admin_status::ok);
@@ -128,15 +128,16 @@ TEST_CASE("directory admin: a declaration that differs says in what") {
     const char* wanted;
     const char* present;
   } rows[] = {
-      {{false, false, {{value("x"), value("1")}}}, "durable", "false", "true"},
-      {{true, true, {{value("x"), value("1")}}}, "exclusive", "true", "false"},
-      {{true, false, {{value("x"), value("2")}}}, "x", "2", "1"},
-      {{true, false, {}}, "x", "none", "1"},
-      {{true, false, {{value("x"), value("1")}, {value("y"), value(true)}}}, "y", "true", "none"},
+      {{false, false, false, {{value("x"), value("1")}}}, "durable", "false", "true"},
+      {{true, true, false, {{value("x"), value("1")}}}, "exclusive", "true", "false"},
+      {{true, false, false, {{value("x"), value("2")}}}, "x", "2", "1"},
+      {{true, false, false, {}}, "x", "none", "1"},
+      {{true, false, false, {{value("x"), value("1")}, {value("y"), value(true)}}}, "y", "true",
+       "none"},
   };
   on_each_shape([&](world& w) {
     office o(w);
-    CHECK(o.declare("q", {true, false, {{value("x"), value("1")}}}).status ==
+    CHECK(o.declare("q", {true, false, false, {{value("x"), value("1")}}}).status ==
           admin_status::created);
     for (const auto& row : rows) {
       CAPTURE(row.field);
@@ -293,7 +294,7 @@ TEST_CASE("directory admin: a deleted queue is gone with its messages, also afte
 
 TEST_CASE("directory admin: arguments of a durable queue are found again after a restart") {
   storage::memory_disk disk;
-  const core::queue_definition as{true, false, {{value("x-a"), value("b")}}};
+  const core::queue_definition as{true, false, false, {{value("x-a"), value("b")}}};
   {
     world w({.workers = 1}, disk);
     w.start();

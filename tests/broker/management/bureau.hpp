@@ -23,10 +23,15 @@ struct bureau {
     nodes.set_shards(std::move(all));
     nodes.finish_recovery();  // of nothing: changes travel by letter from here on
   }
+  /// The directory that the world's disk has.
+  [[nodiscard]] static std::unique_ptr<bureau> recovered(world& of) {
+    return std::unique_ptr<bureau>(new bureau(of, of.store));
+  }
   static core::directory_options options(std::size_t queues_max) {
     core::directory_options o;
     o.queues_max = queues_max;
     o.random_name = [] { return std::string("r"); };
+    o.glob = broker::security::glob_matches;
     return o;
   }
   [[nodiscard]] management::operations as(std::uint64_t connection) {
@@ -47,12 +52,33 @@ struct bureau {
     });
   }
 
+  /// The queue of that name, which is there.
+  core::queue_ref find(const std::string& name) {
+    auto out = std::make_shared<core::queue_ref>();
+    core::node_request request;
+    request.address = name;
+    request.to_consume = true;
+    request.connection = 1;
+    request.may_configure = request.may_use = [](std::string_view) { return true; };
+    nodes.resolve(w.home(), request, [out](const core::node_reply& r) { *out = r.queue; });
+    w.settle_down();
+    return *out;
+  }
+
   world& w;
   permissions allowed;
   core::directory nodes;
   std::string owned = {};
 
  private:
+  bureau(world& of, storage::memory_store& store)
+      : w(of), allowed(permissions::all()), nodes(options(100)) {
+    std::vector<core::shard*> all;
+    for (auto& s : w.shards) all.push_back(s.get());
+    nodes.set_shards(std::move(all));
+    store.recover(nodes);
+    nodes.finish_recovery();
+  }
   template <class Ask>
   management::reply wait(Ask ask) {
     auto out = std::make_shared<std::optional<management::reply>>();

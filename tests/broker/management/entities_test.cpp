@@ -109,7 +109,7 @@ TEST_CASE("entities: a query gives pages of the attributes that are asked for") 
     q.offset = 2;
     q.body = {};
     fields = b.entity(q).body.to<map>().value_or(map{});
-    CHECK(fields.get<list>("attributeNames")->size() == 12);
+    CHECK(fields.get<list>("attributeNames")->size() == 14);
     CHECK(fields.get<list>("results")->size() == 1);
     CHECK_FALSE(fields.contains("more"));
     q.offset = 0;

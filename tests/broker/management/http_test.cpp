@@ -122,15 +122,20 @@ TEST_CASE("http: what cannot be done is answered with its code and a text") {
        "cannot obtain exclusive access to locked queue 'mine' in vhost '/': it belongs to another "
        "connection", flags("exclusive", true)},
       {"PUT", "/queues/z", 400, "unknown key 'x' in the declaration of a queue", flags("x", true)},
-      {"PUT", "/queues/z", 400, "'auto_delete' is not supported by this version",
+      {"PUT", "/queues/q", 409,
+       "inequivalent arg 'auto_delete' for queue 'q' in vhost '/': received 'true' but current is "
+       "'false'",
        flags("auto_delete", true)},
       {"PUT", "/queues/z", 400, "'durable' is not a boolean",
        value(map{{value("durable"), value("yes")}})},
       {"PUT", "/queues/z", 400, "the body is not a map", value("text")},
-      {"PUT", "/queues/z", 400, "argument 'x-max-length' is not supported by this version",
-       argument("x-max-length", value(std::int32_t{5}))},
-      {"PUT", "/queues/z", 400, "argument 'x-nonsense' is unknown",
-       argument("x-nonsense", value(true))},
+      {"PUT", "/queues/z", 400, "argument 'x-max-age' is not supported by this version",
+       argument("x-max-age", value("5D"))},
+      {"PUT", "/queues/z", 400, "argument 'max-length' must be a whole number from 1 to "
+                                "1099511627776",
+       argument("x-max-length", value(std::int32_t{0}))},
+      {"PUT", "/queues/z", 400, "argument 'dead-letter-routing-key' needs dead-letter-exchange",
+       argument("x-dead-letter-routing-key", value("k"))},
       {"PUT", "/queues/z", 400, "queues of type 'stream' are not supported by this version",
        argument("x-queue-type", value("stream"))},
       {"POST", "/queues/q", 405, "method 'POST' does not apply to '/queues/q'"},
@@ -146,6 +151,39 @@ TEST_CASE("http: what cannot be done is answered with its code and a text") {
     CHECK(r.text() == row.text);
   }
   CHECK(b.nodes.size() == 2);
+}
+
+TEST_CASE("http: an argument that is not known is refused, with those that are") {
+  world w({.workers = 1});
+  w.start();
+  bureau b(w);
+  const auto r = b.http("PUT", "/queues/z", argument("x-nonsense", value(true)));
+  CHECK(r.code == 400);
+  CHECK(r.text().starts_with("argument 'x-nonsense' is not known; there are message-ttl, "));
+}
+
+TEST_CASE("http: arguments of a queue do something, and compare by what they mean") {
+  on_each_shape([](world& w) {
+    bureau b(w);
+    const map declared{{value("x-max-length"), value(std::int32_t{2})},
+                       {value("x-overflow"), value("reject-publish")}};
+    auto r = b.http("PUT", "/queues/q", arguments(declared));
+    CHECK(r.code == 201);
+    CHECK(r.body.to<map>()->get<map>("arguments") == declared);
+    CHECK(b.http("PUT", "/queues/q", arguments(declared)).code == 200);
+    const value same = arguments(map{{value("overflow"), value("reject")},
+                                     {value("max-length"), value(std::uint64_t{2})}});
+    CHECK(b.http("PUT", "/queues/q", same).code == 200);
+    r = b.http("PUT", "/queues/q", arguments(map{{value("max-length"), value(std::uint64_t{3})},
+                                                 {value("overflow"), value("reject")}}));
+    CHECK(r.code == 409);
+    CHECK(r.text() == "inequivalent arg 'max-length' for queue 'q' in vhost '/': received '3' but "
+                      "current is '2'");
+    r = b.http("PUT", "/queues/q");
+    CHECK(r.code == 409);
+    CHECK(r.text() == "inequivalent arg 'x-max-length' for queue 'q' in vhost '/': received 'none' "
+                      "but current is '2'");
+  });
 }
 
 TEST_CASE("http: the type classic is the default, and text may come as symbol") {
