@@ -76,6 +76,7 @@ void receiver::on_attached(const spec::attach& theirs) {
 
 void receiver::on_transfer(const engine::event& e) {
   if (e.first) {
+    ++begun_;
     partial_.clear();
     tag_.assign(e.tag.begin(), e.tag.end());
   }
@@ -114,9 +115,12 @@ void receiver::consumed(std::uint32_t count) {
 /// In steps of half the prefetch: a flow a message would cost as much as the message.
 void receiver::replenish() {
   if (!is_automatic_ || end_ == nullptr || phase_ == phase::detaching) return;
-  const std::uint32_t wanted = options_.prefetch - std::min(options_.prefetch, held_);
+  std::uint64_t wanted = options_.prefetch - std::min(options_.prefetch, held_);
+  if (options_.limit > 0) {
+    wanted = std::min(wanted, options_.limit - std::min(options_.limit, begun_));
+  }
   if (wanted <= end_->credit() || end_->credit() > options_.prefetch / 2) return;
-  end_->grant(wanted);
+  end_->grant(static_cast<std::uint32_t>(wanted));
   owe_flush();
 }
 

@@ -68,6 +68,7 @@ class receiver final : public link {
   std::vector<std::byte> partial_ = {};
   std::vector<std::byte> tag_ = {};  // of the delivery under way
   std::uint32_t held_ = 0;           // handed over, not consumed
+  std::uint64_t begun_ = 0;          // deliveries, ever
   std::atomic<std::uint64_t> malformed_ = 0;
   bool is_automatic_ = false;  // we keep the credit at the prefetch
 };

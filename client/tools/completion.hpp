@@ -4,13 +4,40 @@
 
 namespace whimbrel::client {
 
-inline constexpr const char* bash_completion = R"(# bash completion for `whimbrel ctl`
+inline constexpr const char* bash_completion = R"(# bash completion for whimbrel
 _whimbrel_ctl_queues() {
   "${COMP_WORDS[0]}" ctl list queues 2>/dev/null | tail -n +2 | cut -d' ' -f1
 }
 _whimbrel() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=
-  [ "${COMP_WORDS[1]}" = ctl ] || return
+  if [ "$COMP_CWORD" = 1 ]; then
+    words="broker send receive ctl conformance hash-password --help --version"
+    COMPREPLY=($(compgen -W "$words" -- "$word")); return
+  fi
+  case ${COMP_WORDS[1]} in
+    ctl) ;;
+    send)
+      case $before in
+        --file|--lines|--text-lines) COMPREPLY=($(compgen -f -- "$word")); return ;;
+        --settle) words="unsettled settled" ;;
+        *) words="--address --body --file --size --lines --text-lines --count --subject --to \
+             --message-id --correlation-id --reply-to --content-type --group-id --property \
+             --annotation --durable --ttl --priority --settle --pipeline --capability --timeout \
+             --container-id --no-sasl --trace --quiet --help" ;;
+      esac
+      COMPREPLY=($(compgen -W "$words" -- "$word")); return ;;
+    receive)
+      case $before in
+        --output) COMPREPLY=($(compgen -f -- "$word")); return ;;
+        --settle) words="unsettled settled" ;;
+        --outcome) words="accept release reject" ;;
+        *) words="--address --count --timeout --drain --browse --selector --credit --json --raw \
+             --output --outcome --settle --subscription --container-id --capability \
+             --wait --no-sasl --trace --quiet --help" ;;
+      esac
+      COMPREPLY=($(compgen -W "$words" -- "$word")); return ;;
+    *) return ;;
+  esac
   case $before in
     ctl) words="list get declare delete purge bind unbind set-policy definitions completion"
       words="$words --url --json" ;;

@@ -18,6 +18,7 @@
 #include "client/tools/definitions.hpp"
 #include "client/tools/json.hpp"
 #include "client/tools/management_client.hpp"
+#include "client/tools/pairs.hpp"
 #include "client/tools/table.hpp"
 
 namespace whimbrel::client {
@@ -29,12 +30,6 @@ using amqp::codec::value;
 namespace {
 
 enum class result : int { done = 0, refused = 1, usage = 2, no_connection = 3 };
-
-/// What was wrong with the arguments, beyond what the parser sees.
-class usage_error : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 struct arguments {
   std::string url = "amqp://localhost:5672";
@@ -59,28 +54,7 @@ struct arguments {
   std::int32_t priority = 0;
 };
 
-/// true, 5 and text: as a boolean, a long and a string.
-value typed(const std::string& text) {
-  if (text == "true" || text == "false") return value(text == "true");
-  const bool number = !text.empty() && text.size() < 19 &&
-                      text.find_first_not_of("0123456789", text[0] == '-' ? 1 : 0) ==
-                          std::string::npos &&
-                      text != "-";
-  if (number) return value(std::int64_t{std::strtoll(text.c_str(), nullptr, 10)});
-  return value(text);
-}
-
-map typed_pairs(const std::vector<std::string>& pairs) {
-  map out;
-  for (const std::string& pair : pairs) {
-    const auto equals = pair.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      throw usage_error("--argument takes KEY=VALUE, not '" + pair + "'");
-    }
-    out.set(value(pair.substr(0, equals)), typed(pair.substr(equals + 1)));
-  }
-  return out;
-}
+map typed_pairs(const std::vector<std::string>& pairs) { return typed_map(pairs, "--argument"); }
 
 /// The client, made when it is needed: arguments are checked first.
 class session {

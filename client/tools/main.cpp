@@ -23,6 +23,8 @@ constexpr std::array verbs = {
     verb{"broker", "run the broker", whimbrel::broker::run_broker},
     verb{"hash-password", "make the password records of a [[user]]",
          whimbrel::broker::run_hash_password},
+    verb{"send", "send messages to any AMQP 1.0 broker", whimbrel::client::run_send},
+    verb{"receive", "receive messages from any AMQP 1.0 broker", whimbrel::client::run_receive},
     verb{"ctl", "administer a broker: queues, definitions", whimbrel::client::run_ctl},
     verb{"conformance", "check an AMQP 1.0 broker against the standard",
          whimbrel::conformance::run_conformance},

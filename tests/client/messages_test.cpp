@@ -159,6 +159,22 @@ TEST_CASE("client: a drain of a prefetching receiver ends its credit until a gra
   for (int i = 0; i < 30; ++i) REQUIRE(next_text(from) == "x");
 }
 
+TEST_CASE("client: a receiver with a limit asks for no more than that") {
+  const local_broker broker;
+  auto on = broker.connect();
+  auto to = on.open_sender("q");
+  for (int i = 0; i < 20; ++i) CHECK(to.send(text_message(std::to_string(i))).is_accepted());
+  auto from = on.open_receiver("q", {.prefetch = 4, .limit = 10});
+  for (int i = 0; i < 10; ++i) REQUIRE(next_text(from) == std::to_string(i));
+  CHECK(next_text(from, 50ms) == "-");
+  from.close();
+  auto rest = on.open_receiver("q").receive();
+  REQUIRE(rest);
+  CHECK(rest->message.body_text() == "10");
+  // What was sent and came back would count as an attempt.
+  CHECK(rest->message.header.value_or(whimbrel::amqp::spec::header{}).delivery_count == 0);
+}
+
 TEST_CASE("client: browsing leaves the messages, a selector chooses among them") {
   const local_broker broker;
   auto on = broker.connect();

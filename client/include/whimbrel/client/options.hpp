@@ -74,6 +74,8 @@ struct receiver_options {
   /// Messages that may be here or under way and not handed out yet; the library keeps the credit
   /// at that. 0: manual, see receiver::grant.
   std::uint32_t prefetch = 100;
+  /// With a prefetch: how many messages to ask for in all. 0: no end.
+  std::uint64_t limit = 0;
   /// Accepted when `receive` hands it out. A crash between that and its processing loses it.
   bool auto_accept = false;
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `whimbrel send` and `whimbrel receive` have in common: URL, connection, exit codes.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "whimbrel/client.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace whimbrel::client {
+
+enum class verb_result : int { done = 0, refused = 1, usage = 2, no_connection = 3 };
+
+struct common_arguments {
+  std::string url = {};
+  std::string address = {};
+  std::vector<std::string> capabilities = {};
+  std::string container_id = {};
+  double timeout = 30;
+  bool no_sasl = false;
+  bool trace = false;
+  bool quiet = false;
+
+  [[nodiscard]] duration time_out() const {
+    return duration(static_cast<std::int64_t>(timeout * 1000));
+  }
+  [[nodiscard]] std::vector<symbol> symbols() const {
+    return {capabilities.begin(), capabilities.end()};
+  }
+};
+
+void add_common(CLI::App& app, common_arguments& a);
+
+/// Parses, then runs; says on the standard error what went wrong.
+int run_verb(CLI::App& app, int argc, char** argv, const std::function<verb_result()>& run);
+
+/// Connects; `address` becomes the one to use. Throws usage_error if there is none.
+[[nodiscard]] connection connect(const common_arguments& a, std::string& address,
+                                 bool may_be_empty);
+
+}  // namespace whimbrel::client
