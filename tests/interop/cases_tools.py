@@ -277,3 +277,33 @@ def _(env):
         handler.ended = True
         thread.join(30)
     check(not thread.is_alive(), "Proton's container does not end")
+
+
+def example(env, name, address, *words):
+    """The command of a program of client/examples, from the build that the other programs are of."""
+    folder = os.path.join(env.options.programs, "..", "..", "examples")
+    return [os.path.join(folder, name), "amqp://127.0.0.1:%d/%s" % (env.port, address)] + list(words)
+
+
+@case("examples: the work queue's tasks are done once each, by two workers")
+def _(env):
+    address = env.address()
+    told = subprocess.run(example(env, "work_queue", address, "add", "200"), timeout=60,
+                          stdout=subprocess.PIPE, check=True, text=True).stdout
+    check_equal(told, "200 of 200 tasks are in the queue\n", "what the producer says")
+    workers = [subprocess.Popen(example(env, "work_queue", address, "work"), text=True,
+                                stdout=subprocess.PIPE) for _ in range(2)]
+    done = [line for one in workers for line in one.communicate(timeout=60)[0].splitlines()]
+    check_equal(sorted(done), sorted("done: task %d" % n for n in range(1, 201)), "tasks")
+    check_equal([one.returncode for one in workers], [0, 0], "exit codes")
+
+
+@case("examples: a request gets its response")
+def _(env):
+    address = env.address()
+    server = subprocess.Popen(example(env, "request_response", address, "serve", "2"))
+    for text in ("hello", "again"):
+        answer = subprocess.run(example(env, "request_response", address, "ask", text),
+                                timeout=60, stdout=subprocess.PIPE, check=True, text=True).stdout
+        check_equal(answer, text.upper() + "\n", "the response")
+    check_equal(server.wait(timeout=60), 0, "exit code of the server")
