@@ -6,7 +6,8 @@
 
 # What the broker is built from.
 build_packages=(cmake ninja-build g++ libboost1.81-dev libboost-json1.81-dev libssl-dev
-  libsqlite3-dev libcli11-dev libtomlplusplus-dev libspdlog-dev libfmt-dev)
+  libsqlite3-dev libcli11-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
+  prometheus-cpp-dev)
 
 # What the tests need besides: the unit test framework, Proton for C++ and Python, and rhea's Node.
 test_packages=(doctest-dev libqpid-proton-cpp12-dev libqpid-proton11-dev

@@ -47,6 +47,16 @@ std::vector<std::string> notices_of(const settings& what) {
   return out;
 }
 
+void check_http(const std::string& text, std::vector<std::string>& notices) {
+  try {
+    const listener where = parse_listener(text);
+    if (is_loopback(where)) return;
+    notices.push_back("http " + print(where) + ": whoever reaches it over the network may read");
+  } catch (const invalid& e) {
+    throw invalid(std::string("http: ") + e.what());
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> complete(settings& what, const machine& here) {
@@ -65,6 +75,7 @@ std::vector<std::string> complete(settings& what, const machine& here) {
   }
   decide_anonymous(what, std::any_of(what.users.begin(), what.users.end(), can_log_in));
   auto notices = notices_of(what);
+  if (what.http != "none") check_http(what.http, notices);
   if (what.max_message_size > what.memory) {
     what.max_message_size = what.memory;
     notices.push_back("max-message-size: lowered to `memory`, which is " +

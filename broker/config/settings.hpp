@@ -80,6 +80,7 @@ struct settings {
   std::string rabbitmq_identity = "none";
   std::uint32_t workers = 0;
   std::optional<bool> anonymous = {};
+  std::string http = "none";
 
   std::uint32_t max_frame_size = 65'536;
   std::uint16_t channel_max = 255;
@@ -147,6 +148,9 @@ inline constexpr auto setting_table = std::array{
     setting{"anonymous", &settings::anonymous, unit::none, 0, 0,
             "whether peers may come without a login; unset: only while no user is declared, and "
             "only on loopback"},
+    setting{"http", &settings::http, unit::none, 0, 0,
+            "ADDRESS:PORT of the pages /live, /ready and /metrics, for everybody who reaches it; "
+            "or none"},
     setting{"max-frame-size", &settings::max_frame_size, unit::octets, 512, 16 * mib,
             "largest frame accepted [2.7.1]"},
     setting{"channel-max", &settings::channel_max, unit::none, 0, 65'535,

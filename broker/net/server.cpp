@@ -2,9 +2,11 @@
 // Putting the broker together, and taking it apart again in the right order.
 #include "broker/net/server.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <mutex>
+#include <span>
 #include <utility>
 
 #include <openssl/rand.h>
@@ -15,6 +17,7 @@
 #include "amqp/base/assert.hpp"
 #include "amqp/spec/conditions.hpp"
 #include "broker/config/machine.hpp"
+#include "broker/config/value.hpp"
 #include "broker/security/permissions.hpp"
 #include "storage/sqlite/sqlite_store.hpp"
 #include "whimbrel/version.hpp"
@@ -27,6 +30,7 @@ namespace {
 
 constexpr auto close_time = std::chrono::seconds(5);
 constexpr auto quiet_time = std::chrono::seconds(10);
+constexpr auto ready_time = std::chrono::seconds(5);
 
 std::string random_name() {
   std::array<unsigned char, 16> octets{};
@@ -79,34 +83,21 @@ core::binding binding_of(const std::string& from, const config::exchange_binding
   return out;
 }
 
-}  // namespace
-
-std::string totals::text() const {
-  std::string line = "totals";
-  const auto add = [&](const char* name, std::uint64_t value) {
-    line += ' ';
-    line += name;
-    line += '=';
-    line += std::to_string(value);
-  };
-  add("in", in);
-  add("out", out);
-  add("stored", stored);
-  add("cancelled", cancelled);
-  add("refused", refused);
-  add("commits", store.commits);
-  add("commit_us_max", store.commit_micros_max);
-  add("checkpoints", store.checkpoints);
-  add("credit_stops", credit_stops);
-  add("connections", connections);
-  return line;
+start_error cannot_listen(const config::listener& where, const boost::system::system_error& e) {
+  return start_error(exit_code::listener,
+                     "cannot listen on " + config::print(where) + ": " + e.code().message());
 }
+
+}  // namespace
 
 server::server(config::settings settings, logger& log, test_switches switches)
     : settings_(std::move(settings)),
       log_(log),
       switches_(std::move(switches)),
       users_(settings_.users),
+      pages_([this](const std::string& path, const http_pages::answer& done) {
+        on_http(path, done);
+      }),
       wake_fd_(::eventfd(0, EFD_CLOEXEC)) {
   AMQP_ASSERT(wake_fd_ >= 0);
   logins_ = std::make_unique<security::authenticator>(users_);
@@ -123,12 +114,14 @@ server::server(config::settings settings, logger& log, test_switches switches)
   recover();
   declare_nodes();
   make_listeners();
+  make_http_listener();
 }
 
 server::~server() {
   // The store's thread calls into the workers: it must be the first to go.
   if (store_) store_->close();
   listeners_.clear();
+  http_.reset();
   workers_.clear();
   logins_.reset();
   store_.reset();
@@ -208,6 +201,7 @@ void server::declare_nodes() {
 void server::start_listeners() {
   if (stopping_) return;
   for (auto& l : listeners_) l->start();
+  if (http_) http_->start();
 }
 
 void server::make_listeners() {
@@ -224,11 +218,61 @@ void server::make_listeners() {
           std::make_unique<listener>(workers_[0]->context(), where, next, on_accept));
     } catch (const boost::system::system_error& e) {
       if (!where.required) continue;
-      throw start_error(exit_code::listener, "cannot listen on " + where.address + ":" +
-                                                 std::to_string(where.port) + ": " +
-                                                 e.code().message());
+      throw cannot_listen(where, e);
     }
   }
+}
+
+void server::make_http_listener() {
+  if (settings_.http == "none") return;
+  const config::listener where = config::parse_listener(settings_.http);
+  boost::asio::io_context& io = workers_[0]->context();
+  try {
+    http_ = std::make_unique<listener>(
+        io, where, [&io]() -> boost::asio::io_context& { return io; },
+        [this](boost::asio::ip::tcp::socket socket) { pages_.serve(std::move(socket)); });
+  } catch (const boost::system::system_error& e) {
+    throw cannot_listen(where, e);
+  }
+}
+
+void server::on_http(const std::string& path, const http_pages::answer& done) {
+  if (path == "/live") return done({200, "live\n"});
+  if (path == "/ready") return check_store(done);
+  if (path == "/metrics") {
+    return count([done](const totals& t) {
+      done({200, management::exposition(t), "text/plain; version=0.0.4; charset=utf-8"});
+    });
+  }
+  done({404, "there are /live, /ready and /metrics\n"});
+}
+
+/// Ready is who can accept a durable message: a record is written, and the answer waits for its
+/// sync. One record at a time, however many ask. Runs on worker 0.
+void server::check_store(const http_pages::answer& done) {
+  if (stopping_) return done({503, "the broker is stopping\n"});
+  worker& here = *workers_[0];
+  const auto asked = std::make_shared<http_pages::answer>(done);  // null once answered
+  const auto reply = [asked](const http_reply& with) {
+    if (const auto answer = std::exchange(*asked, {})) answer(with);
+  };
+  here.after(ready_time, [reply] {
+    reply({503, "the store has not committed within " + std::to_string(ready_time.count()) +
+                    " s\n"});
+  });
+  std::erase_if(store_check_.asked, [](const auto& each) { return !*each; });
+  store_check_.asked.push_back(asked);
+  if (std::exchange(store_check_.is_under_way, true)) return;
+  const auto now = std::to_string(here.wall_ms());
+  core::commit& commits = here.shard().commits();
+  commits.add({storage::record_kind::setting, "ready",
+               storage::make_blob(std::as_bytes(std::span(now)))});
+  commits.when_durable([this] {
+    store_check_.is_under_way = false;
+    for (const auto& each : std::exchange(store_check_.asked, {})) {
+      if (const auto answer = std::exchange(*each, {})) answer({200, "ready\n"});
+    }
+  });
 }
 
 void server::accept(boost::asio::ip::tcp::socket socket, worker& to,
@@ -308,6 +352,7 @@ amqp::engine::options server::options_for(const config::listener& through,
 
 exit_code server::run() {
   for (auto& w : workers_) w->start_thread();
+  if (http_) log_.info("health and metrics on http://" + http_->address());
   for (const auto& l : listeners_) log_.info("listening on " + l->address());
   pollfd wait{wake_fd_, POLLIN, 0};
   while (!stopping_ && !failed_) ::poll(&wait, 1, -1);
@@ -343,6 +388,7 @@ void server::close_connections() {
   const bool failed = failed_;
   workers_[0]->leave_task([this] {
     for (auto& l : listeners_) l->close();
+    if (http_) http_->close();
   });
   for (auto& w : workers_) {
     w->leave_task([&w, failed] {
@@ -392,7 +438,20 @@ std::vector<std::string> server::addresses() const {
   return out;
 }
 
+std::string server::http_address() const { return http_ ? http_->address() : std::string{}; }
+
 void server::add(totals& sum, worker& w) {
+  for (std::size_t i = 0; i < sum.settled.size(); ++i) {
+    sum.settled[i] += w.with().counted.settled[i];
+  }
+  sum.unreadable += w.shard().counters().unreadable;
+  sum.sessions += w.session_count();
+  sum.links += w.link_count();
+  w.shard().each_queue([&](const core::queue& q) {
+    ++sum.queues;
+    sum.depth += q.depth();
+  });
+  sum.resident += static_cast<std::uint64_t>(std::max<std::int64_t>(w.shard().resident(), 0));
   sum.in += w.with().counted.messages_in;
   sum.out += w.with().counted.messages_out;
   sum.refused += w.with().counted.refused;
@@ -416,6 +475,8 @@ void server::count(std::function<void(const totals&)> done) {
       add(all->sum, *w);
       if (--all->missing != 0) return;
       all->sum.store = store_->statistics();
+      all->sum.memory = settings_.memory;
+      all->sum.connections_accepted = last_connection_;
       done(all->sum);
     });
   }

@@ -15,6 +15,8 @@
 #include "broker/core/directory.hpp"
 #include "broker/exit_code.hpp"
 #include "broker/log.hpp"
+#include "broker/management/totals.hpp"
+#include "broker/net/http_pages.hpp"
 #include "broker/net/listener.hpp"
 #include "broker/net/worker.hpp"
 #include "broker/security/authenticator.hpp"
@@ -29,18 +31,7 @@ struct test_switches {
   std::string vfs = {};  // the SQLite VFS to use
 };
 
-struct totals {
-  std::uint64_t in = 0;         // messages that producers sent
-  std::uint64_t out = 0;        // deliveries to consumers
-  std::uint64_t stored = 0;     // messages that had to be stored
-  std::uint64_t cancelled = 0;  // of those, settled before they were submitted
-  std::uint64_t refused = 0;    // verdicts other than accepted
-  std::uint64_t credit_stops = 0;
-  std::size_t connections = 0;
-  storage::store_statistics store{};
-
-  [[nodiscard]] std::string text() const;
-};
+using management::totals;
 
 ///     constructor   opens the store, recovers, binds the listeners; throws system_error, or
 ///                   start_error with the exit code that goes with it
@@ -56,6 +47,8 @@ class server final : private core::shard_owner, private storage::completion_sink
   void stop();
   /// Where it listens, ports resolved.
   [[nodiscard]] std::vector<std::string> addresses() const;
+  /// The same of its pages; empty if there are none.
+  [[nodiscard]] std::string http_address() const;
   /// Asks all workers for their counters; `done` runs on some worker, once.
   void count(std::function<void(const totals&)> done);
 
@@ -70,15 +63,18 @@ class server final : private core::shard_owner, private storage::completion_sink
   void make_workers();
   void recover();
   void make_listeners();
+  void make_http_listener();
   void declare_nodes();
   void start_listeners();
   void accept(boost::asio::ip::tcp::socket socket, worker& to, const config::listener& through);
   [[nodiscard]] amqp::engine::options options_for(const config::listener& through,
                                                   const std::string& peer);
+  void on_http(const std::string& path, const http_pages::answer& done);
+  void check_store(const http_pages::answer& done);
   void close_connections();
   void wait_until_quiet();
   [[nodiscard]] std::size_t connection_count() const;
-  static void add(totals& sum, worker& w);
+  void add(totals& sum, worker& w);
 
   config::settings settings_;
   logger& log_;
@@ -89,6 +85,12 @@ class server final : private core::shard_owner, private storage::completion_sink
   std::unique_ptr<core::directory> nodes_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::unique_ptr<listener>> listeners_;
+  http_pages pages_;
+  std::unique_ptr<listener> http_;  // if there is to be one
+  struct {
+    bool is_under_way = false;
+    std::vector<std::shared_ptr<http_pages::answer>> asked = {};
+  } store_check_;  // belongs to worker 0
   std::atomic<bool> stopping_{false};
   std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> last_connection_{0};

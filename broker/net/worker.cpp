@@ -204,6 +204,18 @@ void worker::shut_down_connections(std::string_view condition, const std::string
   for (auto& c : connections_) c->handler->shut_down(condition, description);
 }
 
+std::size_t worker::session_count() const {
+  std::size_t n = 0;
+  for (const auto& c : connections_) n += c->wire->engine().session_count();
+  return n;
+}
+
+std::size_t worker::link_count() const {
+  std::size_t n = 0;
+  for (const auto& c : connections_) n += c->handler->links().size();
+  return n;
+}
+
 void worker::drop_connections() {
   for (auto& c : connections_) c->wire->stop();
 }

@@ -79,6 +79,8 @@ class worker final : public core::executor,
                       protocol::connection_handler::peer who);
   void shut_down_connections(std::string_view condition, const std::string& description);
   void drop_connections();
+  [[nodiscard]] std::size_t session_count() const;
+  [[nodiscard]] std::size_t link_count() const;
   /// Nothing is on its way to or from the store or another worker, as far as this one knows.
   [[nodiscard]] bool is_quiet();
 

@@ -2,6 +2,7 @@
 // What connections need of their worker and of the broker: given once, shared by all of them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 
@@ -20,6 +21,7 @@ struct link_counters {
   std::uint64_t messages_in = 0;
   std::uint64_t messages_out = 0;
   std::uint64_t refused = 0;  // verdicts other than accepted
+  std::array<std::uint64_t, 4> settled{};  // deliveries to consumers, by core::outcome
 };
 
 /// One a worker. References outlive all connections.

@@ -326,6 +326,7 @@ void outgoing_link::flush_settlements() {
 }
 
 void outgoing_link::send_settle(const range& what, const stated_outcome& how, bool answer) {
+  with_.counted.settled[static_cast<std::size_t>(how.what)] += what.last - what.first + 1;
   core::letter l;
   l.kind = core::letter_kind::settle;
   l.outcome = how.what;

@@ -39,8 +39,8 @@ _whimbrel() {
     *) return ;;
   esac
   case $before in
-    ctl) words="list get declare delete purge bind unbind set-policy definitions completion"
-      words="$words --url --json" ;;
+    ctl) words="list get declare delete purge bind unbind set-policy definitions ping"
+      words="$words completion --url --json" ;;
     list) words="queues exchanges bindings policies" ;;
     get|delete) words="queue exchange policy" ;;
     declare) words="queue exchange" ;;

@@ -16,6 +16,7 @@
 #include "client/command.hpp"
 #include "client/tools/completion.hpp"
 #include "client/tools/definitions.hpp"
+#include "client/tools/http_get.hpp"
 #include "client/tools/json.hpp"
 #include "client/tools/management_client.hpp"
 #include "client/tools/pairs.hpp"
@@ -54,6 +55,10 @@ struct arguments {
   std::int32_t priority = 0;
 };
 
+std::chrono::milliseconds time_out_of(const arguments& a) {
+  return std::chrono::milliseconds(static_cast<int>(a.timeout * 1000));
+}
+
 map typed_pairs(const std::vector<std::string>& pairs) { return typed_map(pairs, "--argument"); }
 
 /// The client, made when it is needed: arguments are checked first.
@@ -64,7 +69,7 @@ class session {
     if (made_) return *made_;
     const auto to = parse_url(arguments_.url);
     if (!to) throw usage_error("--url is not of the form amqp://USER:PASSWORD@HOST:PORT");
-    made_.emplace(*to, std::chrono::milliseconds(static_cast<int>(arguments_.timeout * 1000)));
+    made_.emplace(*to, time_out_of(arguments_));
     return *made_;
   }
 
@@ -256,6 +261,30 @@ result import_definitions(const arguments& a, session& s) {
   return out;
 }
 
+/// Of a broker's HTTP address: whether it can accept a durable message. Of an AMQP one: whether its
+/// management answers, whatever it says.
+result ping(const arguments& a, session& s) {
+  using clock = std::chrono::steady_clock;
+  const auto begin = clock::now();
+  const auto say = [&](const std::string& what) {
+    const std::chrono::duration<double, std::milli> took = clock::now() - begin;
+    std::printf("%s (%.1f ms)\n", what.c_str(), took.count());
+    return result::done;
+  };
+  if (auto place = parse_http_url(a.url)) {
+    if (place->path == "/") place->path = "/ready";
+    http_answer said = http_get(*place, time_out_of(a));
+    if (said.body.ends_with('\n')) said.body.pop_back();
+    if (said.status == 200) return say(said.body);
+    std::fprintf(stderr, "whimbrel ctl: %s (%u)\n", said.body.c_str(), said.status);
+    return result::refused;
+  }
+  (void)(*s).request("QUERY", {{value("entityType"), value(entity_type("queue"))},
+                               {value("count"), value(std::int32_t{0})}},
+                     value(map{{value("attributeNames"), value(amqp::codec::list{})}}));
+  return say("alive");
+}
+
 // --- the command line ------------------------------------------------------------------------
 
 using command = std::function<result(const arguments&, session&)>;
@@ -353,6 +382,8 @@ void add_commands(CLI::App& app, arguments& a, command& chosen) {
   import->add_option("FILE", a.file, "- is standard input")->required();
   import->add_flag("--dry-run", a.dry_run, "only say what would be made, and what differs");
   import->add_option("--vhost", a.vhost, "whose of the document's definitions (default /)");
+  add(&app, "ping", "ask whether the broker is well; with an http URL, whether its store commits",
+      chosen, ping);
   add(&app, "completion", "print completions for bash", chosen, [](const arguments&, session&) {
     std::fputs(bash_completion, stdout);
     return result::done;
@@ -369,7 +400,9 @@ int run_ctl(int argc, char** argv) {
   app.fallthrough();
   app.footer("Exit codes: 0 done, 1 the broker refused, 2 wrong arguments or file, "
              "3 no connection.");
-  app.add_option("--url", a.url, "amqp://USER:PASSWORD@HOST:PORT (default amqp://localhost:5672)")
+  app.add_option("--url", a.url,
+                 "amqp://USER:PASSWORD@HOST:PORT (default amqp://localhost:5672); for ping also "
+                 "http://HOST:PORT, the broker's --http")
       ->envname("WHIMBREL_URL");
   app.add_option("--timeout", a.timeout, "seconds to wait for each answer (default 10)")
       ->check(CLI::Range(0.1, 3600.0));

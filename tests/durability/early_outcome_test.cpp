@@ -12,24 +12,23 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
-#include "broker/net/server.hpp"
 #include "tests/crash/amqp_peer.hpp"
+#include "tests/durability/embedded_broker.hpp"
 #include "tests/support/recording_vfs.hpp"
 #include "tests/support/scratch_directory.hpp"
 
 namespace whimbrel {
 namespace {
 
-using broker::net::server;
 using broker::net::test_switches;
 using crash::amqp_peer;
+using tests::embedded_broker;
 using tests::recording_vfs;
 
 constexpr std::uint32_t message_count = 10'000;
@@ -101,51 +100,6 @@ class sync_watch {
  private:
   recording_vfs vfs_;
   std::vector<std::atomic<bool>> synced_;
-};
-
-class embedded_broker {
- public:
-  embedded_broker(const std::string& directory, std::uint32_t workers, test_switches switches)
-      : log_(broker::log_level::off, broker::log_format::text),
-        server_(settings_for(directory, workers), log_, std::move(switches)),
-        thread_([this] { code_ = server_.run(); }) {}
-  ~embedded_broker() { stop(); }
-  embedded_broker(const embedded_broker&) = delete;
-  embedded_broker& operator=(const embedded_broker&) = delete;
-
-  [[nodiscard]] std::uint16_t port() const {
-    const std::string address = server_.addresses().at(0);
-    return static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
-  }
-  broker::net::totals totals() {
-    const auto answer = std::make_shared<std::promise<broker::net::totals>>();
-    auto coming = answer->get_future();
-    server_.count([answer](const broker::net::totals& t) { answer->set_value(t); });
-    return coming.get();
-  }
-  broker::exit_code stop() {
-    if (thread_.joinable()) {
-      server_.stop();
-      thread_.join();
-    }
-    return code_;
-  }
-
- private:
-  static broker::config::settings settings_for(const std::string& directory,
-                                               std::uint32_t workers) {
-    broker::config::settings out;
-    out.data = directory;
-    out.workers = workers;
-    out.memory = 256 * broker::config::mib;
-    out.listeners = {{.address = "127.0.0.1", .port = 0, .required = true, .anonymous = true}};
-    return out;
-  }
-
-  broker::logger log_;
-  broker::exit_code code_ = broker::exit_code::failure;
-  server server_;
-  std::thread thread_;
 };
 
 struct findings {

@@ -20,7 +20,7 @@ import peer as peers  # noqa: E402
 
 MODULES = ["cases_outcomes", "cases_messages", "cases_links", "cases_topics", "cases_security",
            "cases_restart", "cases_scale", "cases_filters", "cases_management", "cases_ctl",
-           "cases_policies", "cases_tools"]
+           "cases_policies", "cases_tools", "cases_http"]
 LINE = re.compile(r"^case (ok|FAIL) ([\d.]+) ([^|]*)(?:\| (.*))?$")
 
 

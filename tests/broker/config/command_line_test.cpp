@@ -91,6 +91,7 @@ TEST_CASE("command line: every setting can be given as a flag and as a variable"
                              : row.name == "log-format"       ? "json"
                              : row.name == "max-message-size" ? "1MiB"
                              : row.name == "memory"           ? "512MiB"
+                             : row.name == "http"             ? "127.0.0.1:1"
                              : is_number(row)                 ? std::to_string(row.most - 1)
                                                               : "other";
     assign(changed, row, text);

@@ -118,3 +118,11 @@ TEST_CASE("settings: more queues declared than allowed is refused") {
   s.queues.pop_back();
   CHECK_NOTHROW(complete(s, here));
 }
+
+TEST_CASE("settings: the pages' address is checked, and named where others can reach it") {
+  settings local{.http = "127.0.0.1:9672"};
+  settings open{.http = "0.0.0.0:9672"};
+  CHECK(complete(open, here).size() == complete(local, here).size() + 1);
+  settings wrong{.http = "localhost"};
+  CHECK_THROWS_WITH_AS(complete(wrong, here), doctest::Contains("http: \"localhost\""), invalid);
+}
