@@ -28,7 +28,7 @@ core::receiver::listener listener_of(const std::shared_ptr<inbox>& box) {
   out.on_delivery = [box](delivery&& d) {
     const std::lock_guard lock(box->mutex);
     box->waiting.push_back(std::move(d));
-    box->changed.notify_one();
+    box->changed.notify_all();  // who waits for the end of a drain waits here too
   };
   out.on_drained = [box] {
     const std::lock_guard lock(box->mutex);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "whimbrel/client/sender.hpp"
 
+#include <algorithm>
+
+#include "amqp/spec/conditions.hpp"
 #include "client/blocking/runtime.hpp"
 #include "client/core/sender.hpp"
 
@@ -85,8 +88,10 @@ tracker sender::post(const message& m, duration time_out) {
         book.counts.add(is->kind);
       } else {
         made->lost = *lost;
-        // A message that was never sent is its own sender's business.
-        if (lost->scope != error_scope::usage && !book.lost) book.lost = *lost;
+        // A message that is too large is its own business; else the link has gone.
+        if (lost->condition != amqp::spec::conditions::message_size_exceeded && !book.lost) {
+          book.lost = *lost;
+        }
       }
       book.changed.notify_all();
     });
@@ -114,7 +119,9 @@ std::optional<outcome> tracker::poll() const {
 outcome sender::send(const message& m) { return send(m, impl_->on->options.time_out); }
 
 outcome sender::send(const message& m, duration time_out) {
-  return post(m, time_out).wait(time_out);
+  const auto deadline = deadline_after(time_out);
+  const tracker made = post(m, time_out);
+  return made.wait(std::chrono::duration_cast<duration>(deadline - wait_clock::now()));
 }
 
 void sender::flush() { flush(impl_->on->options.time_out); }

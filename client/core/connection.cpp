@@ -2,11 +2,15 @@
 // Reaching the peer, and what the engine tells of the connection as a whole.
 #include "client/core/connection.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/post.hpp>
 
+#include "amqp/base/limits.hpp"
 #include "amqp/engine/link.hpp"
 #include "client/core/names.hpp"
 
@@ -60,10 +64,16 @@ void connection::open(done then) {
 }
 
 void connection::resolve() {
+  std::uint16_t port = 0;
+  const char* const end = to_.port.data() + to_.port.size();
+  const auto read = std::from_chars(to_.port.data(), end, port);
+  if (read.ec != std::errc{} || read.ptr != end) {
+    fail({error_scope::usage, {}, "not a port number: " + to_.port});
+    return stop();
+  }
   error_code not_literal;
   const auto address = asio::ip::make_address(to_.host, not_literal);
   if (!not_literal) {  // no need to ask anybody
-    const auto port = static_cast<std::uint16_t>(std::stoul(to_.port));
     return connect(tcp::resolver::results_type::create(tcp::endpoint(address, port), to_.host,
                                                        to_.port));
   }
@@ -98,7 +108,7 @@ engine::options connection::engine_options() const {
       out.credentials = engine::client_credentials{"PLAIN", options_.user, options_.password};
     }
   }
-  out.max_frame_size = options_.max_frame_size;
+  out.max_frame_size = std::max(options_.max_frame_size, amqp::limits::frame_size_least);
   out.max_message_size = options_.max_message_size;
   out.idle_time_out.reset();
   if (options_.idle_time_out.count() > 0) out.idle_time_out = options_.idle_time_out;

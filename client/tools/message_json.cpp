@@ -122,15 +122,15 @@ json::object fields_out(const T& of) {
 template <class T>
 void fields_in(std::optional<T>& to, const json::value& from) {
   T& made = to.emplace();
-  for (const auto& [key, given] : from.as_object()) {
-    const std::string_view name(key.data(), key.size());
+  for (const auto& each : from.as_object()) {
+    const std::string_view name(each.key().data(), each.key().size());
     bool known = false;
     const auto one = [&](const auto& field) {
       if (field.name != name) return;
       known = true;
-      in(made.*field.member, given);
+      in(made.*field.member, each.value());
     };
-    std::apply([&](const auto&... each) { (one(each), ...); }, T::fields);
+    std::apply([&](const auto&... field) { (one(field), ...); }, T::fields);
     if (!known) throw usage_error("no such field: " + std::string(name));
   }
 }

@@ -60,6 +60,15 @@ TEST_CASE("client: a port where nobody listens is a network failure") {
   CHECK(why.description.find("127.0.0.1:1") != std::string::npos);
 }
 
+TEST_CASE("client: a port that is none is the caller's mistake") {
+  for (const char* port : {"", "amqp", "5672x", "65536", "-1"}) {
+    CAPTURE(port);
+    const failure why = failure_of([&] { connection::open(broker_url{.port = port}); });
+    CHECK(why.scope == error_scope::usage);
+    CHECK(why.description.find("port") != std::string::npos);
+  }
+}
+
 TEST_CASE("client: a peer that says nothing is given up in time") {
   const silent_listener nobody;
   const failure why =
@@ -110,6 +119,7 @@ TEST_CASE("client: nothing is sent on what was closed") {
   auto closed = on.open_sender("q");
   closed.close();
   CHECK(failure_of([&] { closed.send(text_message("x")); }).scope == error_scope::usage);
+  CHECK(failure_of([&] { closed.flush(); }).description != "nothing was thrown");
   CHECK(to.send(text_message("x")).is_accepted());
   on.close();
   on.close();

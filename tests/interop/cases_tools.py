@@ -280,9 +280,10 @@ def _(env):
 
 
 def example(env, name, address, *words):
-    """The command of a program of client/examples, from the build that the other programs are of."""
+    """The command of a program of client/examples, of the build that the other programs are of."""
     folder = os.path.join(env.options.programs, "..", "..", "examples")
-    return [os.path.join(folder, name), "amqp://127.0.0.1:%d/%s" % (env.port, address)] + list(words)
+    url = "amqp://127.0.0.1:%d/%s" % (env.port, address)
+    return [os.path.join(folder, name), url] + list(words)
 
 
 @case("examples: the work queue's tasks are done once each, by two workers")
