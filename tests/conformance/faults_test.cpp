@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each fault of a peer is found by the clause that is meant for it, and by no other MUST. The peer
 // is the broker of this tree in a process of its own, with the fault in front of it.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -53,22 +54,42 @@ class broker {
   support::broker_process process_;
 };
 
-/// All checks but those that wait for seconds. Nothing if the peer cannot even be looked at: which
-/// no case takes for a result.
-std::map<std::string, verdict> run_all(std::uint16_t port) {
+using verdicts = std::map<std::string, verdict>;
+
+/// How long the suite waits. In haste it may take for silence what is only late, as its neighbours
+/// keep the machine busy; what it says then is asked again with patience.
+struct pace {
+  milliseconds timeout;  // for what must come
+  milliseconds quiet;    // for what must not come
+};
+constexpr pace in_haste{milliseconds(4'000), milliseconds(80)};
+constexpr pace with_patience{milliseconds(30'000), milliseconds(1'500)};
+
+/// All checks but those that wait for seconds, or those of the clauses named. Nothing if the peer
+/// cannot even be looked at: which no case takes for a result.
+verdicts run_checks_of(std::uint16_t port, const pace& how, const ids& clauses = {}) {
   subject s{.host = "127.0.0.1",
             .port = port,
-            .timeout = milliseconds(1500),
-            .quiet = milliseconds(80),
+            .timeout = how.timeout,
+            .quiet = how.quiet,
             .run = std::to_string(port)};
   rule_book rules;
   if (!look_around(s, rules).empty()) return {};
-  std::map<std::string, verdict> out;
-  for (const finding& f : run_checks(s, {}, 12, rules, {})) out[f.clause] = f.is;
+  const selection chosen{.ids = {clauses.begin(), clauses.end()}};
+  verdicts out;
+  for (const finding& f : run_checks(s, chosen, 12, rules, {})) out[f.clause] = f.is;
   return out;
 }
 
-ids musts_failed(const std::map<std::string, verdict>& all) {
+/// The verdicts on these clauses become those of a patient run, where that has any.
+void look_again(std::uint16_t port, const ids& clauses, verdicts& found) {
+  if (clauses.empty()) return;
+  for (const auto& [id, is] : run_checks_of(port, with_patience, clauses)) {
+    if (clauses.contains(id) && is_judged(is)) found[id] = is;
+  }
+}
+
+ids musts_failed(const verdicts& all) {
   ids out;
   for (const auto& [id, is] : all) {
     const clause* c = find_clause(id);
@@ -84,21 +105,38 @@ std::string joined(const ids& all) {
   return out;
 }
 
+verdict wanted_of(const deviation& d) {
+  return find_clause(d.clause)->is_advice() ? verdict::warn : verdict::fail;
+}
+
+/// The clauses that are accused beside the one that should be.
+ids others_accused(const deviation& d, const verdicts& found) {
+  ids out = musts_failed(found);
+  for (const std::string& id : to_set(d.clause + " " + d.also + " " + known_open)) out.erase(id);
+  return out;
+}
+
 /// What the suite said of the broker with one fault in between.
 struct trial {
-  std::map<std::string, verdict> found = {};
+  verdicts found = {};
   bool was_at_work = false;
 };
+
+trial try_out(const broker& b, const deviation& d) {
+  faulty_peer peer(b.port(), d);
+  trial out{run_checks_of(peer.port(), in_haste)};
+  ids odd = others_accused(d, out.found);
+  if (out.found[d.clause] != wanted_of(d)) odd.insert(d.clause);
+  look_again(peer.port(), odd, out.found);
+  out.was_at_work = peer.changed() > 0;
+  return out;
+}
 
 void judge(const deviation& d, const trial& t) {
   CAPTURE(d.title);
   CHECK((d.stays_open || t.was_at_work));
-  REQUIRE(t.found.contains(d.clause));
-  const bool is_advice = find_clause(d.clause)->is_advice();
-  CHECK(to_text(t.found.at(d.clause)) == to_text(is_advice ? verdict::warn : verdict::fail));
-  ids others = musts_failed(t.found);
-  for (const std::string& id : to_set(d.clause + " " + d.also + " " + known_open)) others.erase(id);
-  CHECK(joined(others) == "");
+  CHECK(to_text(t.found.at(d.clause)) == to_text(wanted_of(d)));
+  CHECK(joined(others_accused(d, t.found)) == "");
 }
 
 /// A run mostly waits for what must not come, so several share the machine; each of these has a
@@ -109,9 +147,7 @@ void expect_all_found(const std::vector<deviation>& faults) {
   std::atomic<std::size_t> next{0};
   const auto work = [&](const broker* b) {
     for (std::size_t i = next++; i < faults.size(); i = next++) {
-      faulty_peer peer(b->port(), faults[i]);
-      trials[i].found = run_all(peer.port());
-      trials[i].was_at_work = peer.changed() > 0;
+      trials[i] = try_out(*b, faults[i]);
     }
   };
   const std::array<broker, at_a_time> brokers;
@@ -126,18 +162,19 @@ void expect_all_found(const std::vector<deviation>& faults) {
 TEST_CASE("peer: without a fault nothing fails but what is known to be open") {
   const broker b;
   faulty_peer peer(b.port(), {});
-  const auto found = run_all(peer.port());
-  ids failed;
-  std::size_t judged = 0;
-  for (const auto& [id, is] : found) {
-    if (is == verdict::fail) failed.insert(id);
-    if (is_judged(is)) ++judged;
-    CAPTURE(id);
-    CHECK(is != verdict::inconclusive);
-  }
-  for (const std::string& id : to_set(known_open)) failed.erase(id);
-  CHECK(joined(failed) == "");
-  CHECK(judged >= 450);
+  auto found = run_checks_of(peer.port(), in_haste);
+  const auto at_odds = [&] {
+    ids out;
+    for (const auto& [id, is] : found) {
+      if (is == verdict::fail || is == verdict::inconclusive) out.insert(id);
+    }
+    for (const std::string& id : to_set(known_open)) out.erase(id);
+    return out;
+  };
+  look_again(peer.port(), at_odds(), found);
+  CHECK(joined(at_odds()) == "");
+  CHECK(std::count_if(found.begin(), found.end(),
+                      [](const auto& each) { return is_judged(each.second); }) >= 450);
 }
 
 TEST_CASE("peer: there are forty faults and more") {
