@@ -16,6 +16,7 @@ queue::queue(shard& home, queue_ref self, queue_settings settings)
     : home_(home), self_(self), settings_(std::move(settings)) {}
 
 queue::~queue() {
+  stop_schedule();
   for (sequence at = ring_.next_present(ring_.first()); at < ring_.end();
        at = ring_.next_present(at + 1)) {
     set_resident(*ring_.find(at), false);
@@ -47,7 +48,9 @@ void queue::on_letter(letter&& l) {
 }
 
 void queue::put(message_ptr message, link_ref from, std::uint32_t id, bool presettled) {
-  if (manners_) [[unlikely]] {
+  const bool is_later = has_annotations(*message) &&
+                        delivery_time_of(*message) > home_.run_on().wall_ms();
+  if (manners_ || is_later) [[unlikely]] {
     const std::uint8_t flags = presettled ? letter_flag::presettled : std::uint8_t{0};
     return put_with_manners(std::move(message), from, id, flags);
   }
@@ -94,7 +97,7 @@ void queue::store_or_answer(sequence at, stub& s, link_ref producer, std::uint32
   if (s.body->header().durable && settings_.durable) {
     s.stored = true;
     storage::put change{{settings_.id, at},       s.body, {}, s.body->format(),
-                        stored_count(0, s.priority), s.expires_ms};
+                        stored_count(0, s.priority, s.delayed), s.expires_ms};
     s.in_batch = home_.commits().put(std::move(change), self_, producer, id);
     if (open_from_ == no_sequence) open_from_ = at;
   } else if (producer) {
@@ -110,6 +113,7 @@ void queue::restore(const storage::recovered_entry& entry) {
   s.acquired = true;  // whether somebody had it before the crash, we cannot know [3.2.1]
   s.failed = failed_of(entry.delivery_count);
   s.priority = priority_of(entry.delivery_count);
+  s.delayed = is_delayed(entry.delivery_count);
   s.expires_ms = entry.expires_ms;
   ++depth_;
   if (s.expires_ms != 0) watch_expiry(entry.key.at, s);
@@ -185,7 +189,17 @@ void queue::forget(consumer& c, slot s) {
   c = consumer{};
   free_consumers_.push_back(s);
   leave_line(s);
+  if (manners_) manners_->unused_since = 0;
   if (settings_.auto_delete && by_link_.empty()) ask_to_retire();
+}
+
+void queue::retire_if_unused() {
+  if (!manners_ || !manners_->policy.expires) return;
+  const std::int64_t now = home_.run_on().wall_ms();
+  std::int64_t& since = manners_->unused_since;
+  if (!by_link_.empty()) since = 0;
+  else if (since == 0) since = now;
+  else if (now - since >= static_cast<std::int64_t>(*manners_->policy.expires)) ask_to_retire();
 }
 
 /// In a later turn: whoever removes it must not do so from inside one of its letters.
@@ -221,7 +235,8 @@ void queue::leave_memory() {
 
 /// The body leaves memory if the store has it as it is and nobody holds it.
 void queue::page_out(sequence at, stub& s) {
-  if (!s.stored || s.annotated || s.at != place::available || !s.body || at > durable_to_) return;
+  const bool is_idle = s.at == place::available || s.at == place::scheduled;
+  if (!s.stored || s.annotated || !is_idle || !s.body || at > durable_to_) return;
   if (s.body->format() != 0) {
     s.formatted = true;
     formats_[at] = s.body->format();
@@ -316,6 +331,7 @@ void queue::check_invariants() const {
   auto& ring = const_cast<stub_ring&>(ring_);
   std::size_t depth = 0;
   std::size_t leaving = 0;
+  std::size_t scheduled = 0;
   std::vector<std::uint32_t> held(consumers_.size(), 0);
   for (sequence at = ring.next_present(ring.first()); at < ring.end();
        at = ring.next_present(at + 1)) {
@@ -324,6 +340,7 @@ void queue::check_invariants() const {
     ++depth;
     if (s.at == place::held) ++held[s.holder];
     leaving += s.at == place::leaving ? 1 : 0;
+    scheduled += s.at == place::scheduled ? 1 : 0;
     if (s.at == place::available && at < cursor_) {
       AMQP_ASSERT(s.returned || std::find(parked_.begin(), parked_.end(), at) != parked_.end());
     }
@@ -331,6 +348,7 @@ void queue::check_invariants() const {
   }
   AMQP_ASSERT(depth == depth_);
   AMQP_ASSERT(leaving == (manners_ ? manners_->leaving : 0));
+  AMQP_ASSERT(scheduled == (manners_ ? manners_->later.waiting : 0));
   std::size_t draining = 0;
   for (std::size_t i = 0; i < consumers_.size(); ++i) {
     const consumer& c = consumers_[i];

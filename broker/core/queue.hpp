@@ -84,6 +84,8 @@ class queue {
   void on_read(std::vector<storage::read_item> items, bool failed);
   void on_gate();                           // whether producers may be given credit has changed
   void drop_expired();
+  /// Asks to be removed when it has had no consumers for as long as its policy says.
+  void retire_if_unused();
   /// Nothing waits here: what was kept for more goes.
   void release_spares() { ring_.release_spares(); }
   /// Every body that the store has and nobody holds leaves memory.
@@ -179,6 +181,15 @@ class queue {
   [[nodiscard]] static std::uint8_t level_of(const message& m);
   [[nodiscard]] std::optional<sequence> next_by_level(bool lowest_first);
   void drop(sequence at, stub& s, death_reason why, bool& wrote);
+
+  // queue_schedule.cpp: what is to wait
+  void hold_back(sequence at, stub& s, std::int64_t until);
+  [[nodiscard]] bool waits_for_its_time(sequence at, stub& s);
+  [[nodiscard]] std::int64_t retry_time(const stub& s, bool failed, std::int64_t asked) const;
+  void arm_schedule();
+  void release_due();
+  void end_manners();
+  void stop_schedule();
 
   // queue_consumers.cpp: who comes first
   [[nodiscard]] bool refuses_consumer(const letter& l);

@@ -10,7 +10,9 @@ std::size_t queue::purge(sequence& from, sequence end, std::size_t most) {
   for (from = ring_.next_present(from); from < end && gone < most;
        from = ring_.next_present(from + 1)) {
     stub* s = ring_.find(from);
-    if (s == nullptr || s->at != place::available) continue;
+    const bool is_nobodys =
+        s != nullptr && (s->at == place::available || s->at == place::scheduled);
+    if (!is_nobodys) continue;
     discard(from, *s, wrote);
     ++counters_.purged;
     ++gone;

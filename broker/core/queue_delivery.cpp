@@ -50,6 +50,12 @@ bool queue::dispatch_next() {
     return true;
   }
   if (!has_body(*at, s)) return false;
+  if (s.delayed) [[unlikely]] {
+    take(*at, s);
+    if (waits_for_its_time(*at, s)) return true;
+    give_back(*at, s);
+    return true;
+  }
   const auto to = pick(*at, s);
   if (to) {
     take(*at, s);
@@ -206,7 +212,7 @@ void queue::on_read(std::vector<storage::read_item> items, bool failed) {
     }
   }
   stub* s = ring_.find(reading_from_);
-  const bool wanted = s != nullptr && (s->at == place::available || s->at == place::leaving);
+  const bool wanted = s != nullptr && s->at != place::held && s->at != place::gone;
   if (!found && wanted && !s->body) discard_unreadable(reading_from_, *s);
   schedule_burials();
   dispatch();
@@ -226,7 +232,7 @@ void queue::read_again_later() {
 
 /// A stub without a body is nobody's: who holds a message has its body too.
 void queue::discard_unreadable(sequence at, stub& s) {
-  AMQP_ASSERT(s.at == place::available || s.at == place::leaving);
+  AMQP_ASSERT(s.at != place::held && s.at != place::gone);
   home_.report_unreadable(settings_.name, at);
   ++counters_.lost;
   bool wrote = false;
@@ -249,6 +255,7 @@ void queue::browse(consumer& c) {
       continue;
     }
     if (!has_body(c.cursor, s)) return;
+    if (s.delayed && waits_for_its_time(c.cursor, *ring_.find(c.cursor))) continue;
     counters_.evaluated += c.wants ? 1 : 0;
     if (c.wants && !c.wants->matches(*s.body)) {
       let_go(c.cursor, *ring_.find(c.cursor));

@@ -22,10 +22,12 @@ void queue::prepare(letter&& l) {
   set_resident(s, true);
   if (manners_) {
     on_arrival(at, s);
+    if (manners_->levels) manners_->levels->push(at, s.priority);
   } else if (const auto ttl = s.body->header().ttl) {
     s.expires_ms = home_.run_on().wall_ms() + *ttl;
     watch_expiry(at, s);
   }
+  s.delayed = delivery_time_of(*s.body) > home_.run_on().wall_ms();
   letter answer;
   answer.kind = letter_kind::prepared;
   answer.link = l.link;
@@ -55,14 +57,15 @@ void queue::apply(sequence at) {
   if (s == nullptr || s->at != place::prepared) return;
   s->at = place::available;
   s->stored = true;
-  if (s->priority != level_order::usual) {  // the coordinator's put does not tell
-    home_.commits().recount(settings_.id, at, stored_count(s->failed, s->priority));
+  if (s->priority != level_order::usual || s->delayed) {  // the coordinator's put does not tell
+    home_.commits().recount(settings_.id, at, stored_count(s->failed, s->priority, s->delayed));
   }
   if (is_expired(*s)) {
     bool wrote = false;
     drop(at, *s, death_reason::expired, wrote);
-  } else if (manners_) {
-    make_room(at);
+  } else {
+    if (s->delayed) static_cast<void>(waits_for_its_time(at, *s));
+    if (manners_) make_room(at);
   }
   dispatch();
 }

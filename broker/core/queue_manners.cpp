@@ -30,7 +30,7 @@ void queue::set_policy(const queue_policy& policy) {
   update_own_gate();
   schedule_burials();
   // What is still on its way to the dead letters is told by the manners.
-  if (manners_->is_idle()) manners_.reset();
+  if (manners_->is_idle()) end_manners();
   dispatch();
 }
 
@@ -54,7 +54,8 @@ void queue::begin_levels() {
     if (s.at == place::gone) continue;
     s.returned = false;
     if (s.body) s.priority = level_of(*s.body);
-    if (s.at != place::held && s.at != place::leaving) manners_->levels->push(at, s.priority);
+    const bool waits = s.at != place::held && s.at != place::leaving && s.at != place::scheduled;
+    if (waits) manners_->levels->push(at, s.priority);
   }
   cursor_ = ring_.first();
 }
@@ -75,12 +76,15 @@ void queue::put_with_manners(message_ptr message, link_ref from, std::uint32_t i
                              std::uint8_t flags) {
   const bool internal = (flags & letter_flag::internal) != 0;
   const link_ref producer = (flags & letter_flag::presettled) != 0 ? link_ref{} : from;
+  if (!manners_) manners_ = std::make_unique<queue_manners>();  // for the schedule
   if (!internal && refuses(message->size())) return tell_refusal(producer, id);
   ++counters_.in;
   stub& s = enter(std::move(message));
   const sequence at = ring_.end() - 1;
   s.joint = internal;  // the message stands elsewhere, too: it is not cancelled out with this put
   on_arrival(at, s);
+  if (s.delayed) static_cast<void>(waits_for_its_time(at, s));
+  if (s.at == place::available && manners_->levels) manners_->levels->push(at, s.priority);
   store_or_answer(at, s, producer, id);
   make_room(at);
   dispatch();
@@ -96,9 +100,8 @@ void queue::on_arrival(sequence at, stub& s) {
     watch_expiry(at, s);
   }
   m.limit.add(at, s.body->size());
-  if (!m.levels) return;
-  s.priority = level_of(*s.body);
-  m.levels->push(at, s.priority);
+  s.delayed = delivery_time_of(*s.body) > home_.run_on().wall_ms();
+  if (m.levels) s.priority = level_of(*s.body);
 }
 
 /// Messages that wait: what consumers hold is theirs, what leaves has left.
@@ -194,6 +197,7 @@ std::optional<sequence> queue::next_by_level(bool lowest_first) {
           case place::prepared: return standing::in_the_making;
           case place::gone:
           case place::held:
+          case place::scheduled:
           case place::leaving: break;
         }
         return standing::gone;
@@ -218,6 +222,7 @@ void queue::drop(sequence at, stub& s, death_reason why, bool& wrote) {
 
 void queue::on_erase(sequence at, const stub& s) {
   if (s.at == place::leaving) --manners_->leaving;
+  if (s.at == place::scheduled) --manners_->later.waiting;
   manners_->limit.remove(at);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broker/core/dead_letter.hpp"
+#include "broker/core/delivery_time.hpp"
 #include "broker/core/length_limit.hpp"
 #include "broker/core/letter.hpp"
 #include "broker/core/level_order.hpp"
@@ -36,6 +37,8 @@ struct queue_manners {
   bool burial_due = false;    // posted, or waiting for the name of the target
   std::vector<std::uint32_t> line = {};  // single active consumer: slots, the next ones first
   bool ranked = false;        // some consumer has, or had, a priority
+  schedule later = {};        // messages that wait for their time
+  std::int64_t unused_since = 0;  // wall time; 0: it has consumers, or has not been looked at
   bool gate_closed = false;   // flow-control: producers of this queue get no credit
 
   [[nodiscard]] bool has_target() const { return policy.dead_letter_exchange.has_value(); }
@@ -43,21 +46,30 @@ struct queue_manners {
     return policy.single_active_consumer.value_or(false);
   }
   /// Says nothing that a queue without policies would not do.
-  [[nodiscard]] bool is_idle() const { return policy.empty() && leaving == 0 && !ranked; }
+  [[nodiscard]] bool is_idle() const {
+    return policy.empty() && leaving == 0 && !ranked && later.waiting == 0;
+  }
   [[nodiscard]] core::overflow overflow() const {
     return policy.overflow.value_or(core::overflow::drop_head);
   }
 };
 
 /// A count of failed deliveries as the store keeps it for us: the message's priority rides in the
-/// upper octet, as recovery must know it before it has read any body. The usual one is 0 there.
-[[nodiscard]] constexpr std::uint32_t stored_count(std::uint32_t failed, std::uint8_t priority) {
-  constexpr std::uint32_t failed_max = (1U << 24) - 1;
+/// upper octet, as recovery must know it before it has read any body; the usual one is 0 there.
+/// The bit below says that the body names a delivery time.
+inline constexpr std::uint32_t failed_max = (1U << 23) - 1;
+inline constexpr std::uint32_t delayed_bit = 1U << 23;
+
+[[nodiscard]] constexpr std::uint32_t stored_count(std::uint32_t failed, std::uint8_t priority,
+                                                   bool delayed = false) {
   const auto shown = static_cast<std::uint32_t>(priority ^ level_order::usual);
-  return (failed < failed_max ? failed : failed_max) | shown << 24;
+  return (failed < failed_max ? failed : failed_max) | (delayed ? delayed_bit : 0) | shown << 24;
 }
 [[nodiscard]] constexpr std::uint32_t failed_of(std::uint32_t stored) {
-  return stored & ((1U << 24) - 1);
+  return stored & failed_max;
+}
+[[nodiscard]] constexpr bool is_delayed(std::uint32_t stored) {
+  return (stored & delayed_bit) != 0;
 }
 [[nodiscard]] constexpr std::uint8_t priority_of(std::uint32_t stored) {
   return static_cast<std::uint8_t>((stored >> 24) ^ level_order::usual);

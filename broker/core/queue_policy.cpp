@@ -29,7 +29,7 @@ struct argument {
 
 constexpr std::uint64_t ms_max = std::uint64_t{3'650} * 86'400'000;  // ten years
 constexpr std::uint64_t count_max = std::uint64_t{1} << 40;
-constexpr std::uint64_t failures_max = (1U << 24) - 1;               // see stored_count
+constexpr std::uint64_t failures_max = (1U << 23) - 1;               // see stored_count
 constexpr std::size_t name_size_max = 255;
 
 constexpr std::array argument_table = {
@@ -42,6 +42,10 @@ constexpr std::array argument_table = {
     argument{"dead-letter-routing-key", "x-dead-letter-routing-key",
              &queue_policy::dead_letter_routing_key, 0, 0, true},
     argument{"delivery-limit", "x-delivery-limit", &queue_policy::delivery_limit, 0, failures_max,
+             false},
+    argument{"expires", "x-expires", &queue_policy::expires, 1, ms_max, false},
+    argument{"retry-delay", "x-delayed-retry-min", &queue_policy::retry_delay, 0, ms_max, false},
+    argument{"retry-delay-max", "x-delayed-retry-max", &queue_policy::retry_delay_max, 1, ms_max,
              false},
     argument{"priorities", "", &queue_policy::priorities, 0, 0, false},
     argument{"single-active-consumer", "x-single-active-consumer",
@@ -74,6 +78,7 @@ constexpr std::array accepted_table = {
     accepted_argument{"x-quorum-initial-group-size", {}},
     accepted_argument{"x-queue-mode", {"default", "lazy"}},
     accepted_argument{"x-queue-version", {}},
+    accepted_argument{"x-delayed-retry-type", {"failed"}},
 };
 
 std::string quoted(std::string_view name) { return "argument '" + std::string(name) + "'"; }
@@ -124,8 +129,9 @@ std::optional<std::string> check_accepted(const accepted_argument& row, const va
   for (const std::string_view known : row.values) {
     if (given && !known.empty() && known == *given) return std::nullopt;
   }
-  return quoted(row.name) + " must be '" + std::string(row.values[0]) + "' or '" +
-         std::string(row.values[1]) + "'";
+  std::string out = quoted(row.name) + " must be '" + std::string(row.values[0]) + "'";
+  if (!row.values[1].empty()) out += " or '" + std::string(row.values[1]) + "'";
+  return out;
 }
 
 /// Clients write `x-max-length-bytes`, policies of other brokers `max-length-bytes`.
@@ -233,6 +239,9 @@ void merge(queue_policy& first, const queue_policy& then) {
     first.dead_letter_routing_key = then.dead_letter_routing_key;
   }
   take(first.delivery_limit, then.delivery_limit);
+  take(first.expires, then.expires);
+  take(first.retry_delay, then.retry_delay);
+  take(first.retry_delay_max, then.retry_delay_max);
   take(first.priorities, then.priorities);
   take(first.single_active_consumer, then.single_active_consumer);
   take(first.exclusive_consumer, then.exclusive_consumer);

@@ -30,6 +30,9 @@ struct queue_policy {
   std::optional<std::string> dead_letter_exchange = {};     // "": the queue that the key names
   std::optional<std::string> dead_letter_routing_key = {};  // else the message's subject
   std::optional<std::uint64_t> delivery_limit = {};  // failed deliveries beyond which it is dead
+  std::optional<std::uint64_t> expires = {};      // ms without a consumer after which it goes
+  std::optional<std::uint64_t> retry_delay = {};      // ms a failed message rests, times failures
+  std::optional<std::uint64_t> retry_delay_max = {};  // ms, whatever the number of failures
   std::optional<bool> priorities = {};               // ten levels, strictly; else order of arrival
   std::optional<bool> single_active_consumer = {};
   std::optional<bool> exclusive_consumer = {};       // a second one is refused

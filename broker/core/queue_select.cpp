@@ -107,6 +107,7 @@ std::optional<sequence> queue::find_match(slot to) {
       selection_->blocked.push_back(to);
       return std::nullopt;
     }
+    if (s->delayed && waits_for_its_time(at, *s)) continue;
     selection_->pass(to, at);
     ++counters_.evaluated;
     if (c.wants->matches(*s->body)) return at;

@@ -126,13 +126,19 @@ void queue::apply_modified(const letter& l, sequence at, stub& s, bool& wrote) {
       wrote = true;
     }
   }
-  if (l.detail && l.detail->annotations) change_annotations(s, *l.detail->annotations);
+  std::int64_t later = 0;
+  if (l.detail && l.detail->annotations) {
+    change_annotations(s, *l.detail->annotations);
+    later = delivery_time_in(*l.detail->annotations, home_.run_on().wall_ms());
+  }
   if (l.has(letter_flag::undeliverable)) {
     auto& who = excluded_[at];
     std::erase_if(who, [this](link_ref gone) { return !by_link_.contains(gone); });
     who.push_back(l.link);
     s.excluded = true;
   }
+  later = retry_time(s, l.has(letter_flag::failed), later);
+  if (later > home_.run_on().wall_ms()) return hold_back(at, s, later);
   give_back(at, s);
 }
 

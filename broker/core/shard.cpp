@@ -383,6 +383,7 @@ void shard::tick() {
   slab::tidy();
   each_queue([this](queue& q) {
     if (q.has_expiring()) q.drop_expired();
+    q.retire_if_unused();
     if (q.depth() == 0) q.release_spares();
     if (memory_is_short()) q.leave_memory();
   });

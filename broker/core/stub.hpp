@@ -26,6 +26,7 @@ enum class place : std::uint8_t {
   held,         // by the consumer in `holder`
   withdrawing,  // asked back from a store that takes nothing; then gone, or available again
   prepared,     // has its place, but is nobody's: see joint.hpp; then gone, or available
+  scheduled,    // waits for its time: see queue_schedule.cpp; then available
   leaving,      // on its way to the dead letters: see queue_burial.cpp; then gone
 };
 
@@ -46,6 +47,7 @@ struct stub {
   bool formatted : 1 = false;   // its message-format is not 0: see queue::formats_
   bool annotated : 1 = false;   // the store does not have it as it is now: stays in memory
   bool joint : 1 = false;       // its put is never cancelled out: see joint.hpp
+  bool delayed : 1 = false;     // its body may name a time before which it is not delivered
 };
 static_assert(sizeof(stub) == 32);
 

@@ -17,17 +17,13 @@ using amqp::codec::value;
 constexpr std::string_view type_key = "x-queue-type";
 
 /// Arguments of other brokers that clients send, which this one does not do yet.
-constexpr std::array<std::string_view, 10> not_done{
+constexpr std::array<std::string_view, 6> not_done{
     "x-max-age",
     "x-stream-max-segment-size-bytes",
     "x-stream-filter-size-bytes",
     "x-max-in-memory-length",
     "x-max-in-memory-bytes",
-    "x-delayed-retry-type",
-    "x-delayed-retry-min",
-    "x-delayed-retry-max",
     "x-consumer-timeout",
-    "x-expires",
 };
 
 std::optional<std::string> check_type(const value& v) {

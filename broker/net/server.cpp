@@ -318,7 +318,7 @@ amqp::engine::options server::options_for(const config::listener& through,
   o.unsettled_out_max = settings_.unsettled_out_max;
   o.output_octets_max = settings_.output_buffer;
   o.handshake_time = settings_.handshake_timeout;
-  for (const char* name : {"ANONYMOUS-RELAY", "SHARED-SUBS", "LINK_PAIR_V1_0",
+  for (const char* name : {"ANONYMOUS-RELAY", "SHARED-SUBS", "LINK_PAIR_V1_0", "DELAYED_DELIVERY",
                            "AMQP_FILTEX_SQL_V1_0", "AMQP_FILTEX_PROP_V1_0",
                            "AMQP_FILTEX_GROUP_V1_0", "APACHE.ORG:SELECTOR",
                            "APACHE.ORG:NO_LOCAL"}) {

@@ -8,6 +8,7 @@
 #include "amqp/codec/codec.hpp"
 #include "amqp/message/view.hpp"
 #include "amqp/spec/conditions.hpp"
+#include "broker/core/delivery_time.hpp"
 #include "broker/protocol/connection_handler.hpp"
 #include "broker/protocol/states.hpp"
 #include "broker/protocol/terminus.hpp"
@@ -92,6 +93,9 @@ void incoming_link::admit(const amqp::engine::event& e) {
   ++with_.counted.messages_in;
   octets_mean_ += (partial_.size() >> 4) - (octets_mean_ >> 4);
   auto made = partial_.finish(partial_format_, owner_.id());
+  if (made.has_value() && core::has_annotations(**made)) {
+    core::fix_delivery_time(*made, home().run_on().wall_ms());
+  }
   if (made.has_error()) {
     reject(e.delivery_id, e.is_settled, conditions::decode_error,
            "the message's sections cannot be read, at octet " +

@@ -134,6 +134,9 @@ spec::attach reply_to_sender(const spec::attach& asked, std::uint64_t max_messag
     reply.target = amqp::codec::to_raw(*target);
   }
   reply.max_message_size = max_message_size;
+  if (asked.desired_capabilities.contains("DELAYED_DELIVERY")) {
+    reply.offered_capabilities.push_back("DELAYED_DELIVERY");
+  }
   return reply;
 }
 

@@ -251,3 +251,34 @@ def _(env):
     put_all(peer, address, 8)
     check_equal(bodies(peer.receive_all(high, 5)), [0, 1, 2, 3, 4], "for the higher")
     check_equal(bodies(peer.receive_all(low, 3)), [5, 6, 7], "for the lower")
+
+
+@case("delivery delay: a message waits, over a kill too, and a retry rests when it is told to")
+def _(env):
+    from peer import Peer
+    broker = env.another_broker(config="").start()
+    peer = Peer(broker.port)
+    check("DELAYED_DELIVERY" in (peer.connection.remote_offered_capabilities or []),
+          "DELAYED_DELIVERY is not offered")
+    sender = peer.sender("later")
+    for body, delay in (("long", 3600 * 1000), ("short", 400), ("none", 0)):
+        notes = {symbol("x-opt-delivery-delay"): delay} if delay else None
+        peer.put(sender, Message(body=body, durable=True, annotations=notes))
+    link = peer.receiver("later", credit=10)
+    check_equal(peer.receive(link).body, "none", "what comes at once")
+    broker.kill()
+    peer.drop()
+    broker.start()
+    peer = Peer(broker.port)
+    link = peer.receiver("later", credit=10)
+    check_equal(sorted(bodies(peer.receive_all(link, 2))), ["none", "short"], "after the kill")
+    settle_down()
+    check_equal(len(peer.inbox[link.name]), 0, "what came before its time")
+    sender = peer.sender("retry")
+    peer.put(sender, Message(body="again", durable=True))
+    link = peer.receiver("retry", credit=10)
+    peer.receive(link).outcome(MODIFIED, failed=True,
+                               annotations={symbol("x-opt-delivery-delay"): 1000})
+    settle_down()
+    check_equal(len(peer.inbox[link.name]), 0, "retries before their time")
+    check_equal(peer.receive(link).body, "again", "the retry")

@@ -283,11 +283,13 @@ TEST_CASE("priorities: switched on and off while messages wait") {
 
 TEST_CASE("priorities: the store's count of failures keeps them") {
   for (int p = 0; p < 10; ++p) {
-    for (const std::uint32_t failed : {0U, 1U, 0xff'ffffU, ~0U}) {
+    for (const std::uint32_t failed : {0U, 1U, 0x7f'ffffU, ~0U}) {
       const auto priority = static_cast<std::uint8_t>(p);
       const std::uint32_t kept = core::stored_count(failed, priority);
       CHECK(core::priority_of(kept) == priority);
-      CHECK(core::failed_of(kept) == std::min(failed, 0xff'ffffU));
+      CHECK_FALSE(core::is_delayed(kept));
+      CHECK(core::is_delayed(core::stored_count(failed, priority, true)));
+      CHECK(core::failed_of(kept) == std::min(failed, core::failed_max));
     }
   }
   CHECK(core::stored_count(3, 4) == 3);

@@ -130,10 +130,13 @@ TEST_CASE("queue arguments: what is written is read back") {
   all.dead_letter_exchange = "e";
   all.dead_letter_routing_key = "";
   all.delivery_limit = 0;
+  all.expires = 4;
+  all.retry_delay = 5;
+  all.retry_delay_max = 50;
   all.priorities = true;
   all.single_active_consumer = false;
   all.exclusive_consumer = true;
-  CHECK(to_arguments(all).size() == 10);
+  CHECK(to_arguments(all).size() == 13);
   CHECK(from(to_arguments(all)) == all);
   CHECK(to_arguments(queue_policy{}).empty());
 }

@@ -148,6 +148,29 @@ TEST_CASE("auto-delete: it is remembered over a restart") {
   CHECK(fields_of(b->http("GET", "/queues/q")).get<bool>("auto_delete") == true);
 }
 
+TEST_CASE("expires: a queue goes when it has had no consumer for that long") {
+  on_each_shape([](world& w) {
+    bureau b(w);
+    const value body = value(map{
+        {value("arguments"), value(map{{value("x-expires"), value(std::int32_t{5000})}})}});
+    REQUIRE(b.http("PUT", "/queues/q", body).code == 201);
+    const auto later = [&](std::int64_t ms) {
+      w.tick();
+      w.pass(ms);
+      w.tick();
+      w.settle_down();
+      return b.http("GET", "/queues/q").code;
+    };
+    test_consumer one(w, b.find("q"));
+    w.settle_down();
+    CHECK(later(60'000) == 200);
+    one.unsubscribe();
+    w.settle_down();
+    CHECK(later(4'999) == 200);
+    CHECK(later(1) == 404);
+  });
+}
+
 TEST_CASE("purge: flow-control lets producers go on at once") {
   on_each_shape([](world& w) {
     bureau b(w);
