@@ -159,6 +159,7 @@ class connection_core {
   void send_close(std::optional<spec::error> error);
   void advance(wire_step step);
   void answer(violation v, session* on);
+  [[nodiscard]] static bool is_broken_rule(std::string_view condition);
   void end_connection(spec::error error);
   void finish(std::optional<spec::error> error, bool by_us);
   void flush();

@@ -296,11 +296,19 @@ checked<const event*> connection_core::on_close(const frame::frame_view& f) {
   return nullptr;
 }
 
+/// Limits are run into by those who mean well, with more under way behind the one too much: they
+/// lose the link. Who broke a rule is held to what the standard says of it. [2.6.5]
+bool connection_core::is_broken_rule(std::string_view condition) {
+  return condition != conditions::message_size_exceeded &&
+         condition != conditions::resource_limit_exceeded;
+}
+
 /// The one place where violations are answered.
 void connection_core::answer(violation v, session* on) {
   spec::error error{.condition = symbol(v.condition), .description = std::move(v.description)};
   switch (v.scope) {
     case scope::link:
+      v.culprit->errant_ = is_broken_rule(v.condition);
       detach_with(*v.culprit, std::move(error));
       break;
     case scope::session:

@@ -82,6 +82,7 @@ class link {
   bool is_counted_ = false;  // among connection::link_count
   bool owes_flow_ = false;   // is in session::owing_flow_
   bool failed_ = false;      // we detached it with an error
+  bool errant_ = false;      // ... which was of the peer's making
   spec::sender_settle_mode snd_mode_ = spec::sender_settle_mode::mixed;
   spec::receiver_settle_mode rcv_mode_ = spec::receiver_settle_mode::first;
   std::uint32_t handle_ = 0;

@@ -362,6 +362,44 @@ TEST_CASE("link: a flow that knows of transfers behind our detach is an error") 
   CHECK(peer.condition<spec::end>() == "amqp:session:errant-link");
 }
 
+TEST_CASE("link: behind an error of its peer's making any input for it ends the session") {
+  for (const bool by_flow : {true, false}) {
+    CAPTURE(by_flow);
+    raw_peer peer;
+    peer.ready_to_send();
+    spec::transfer unfinished = raw_peer::transfer(0, 0);
+    unfinished.more = true;
+    peer.say(unfinished, "x");
+    peer.say(raw_peer::transfer(0, 1), "y");  // inside of the other
+    REQUIRE(peer.condition<spec::detach>() == "amqp:invalid-field");
+    CHECK(peer.count<spec::end>() == 0);
+    if (by_flow) {
+      peer.say(spec::flow{.next_incoming_id = engine::first_outgoing_id.value(),
+                          .incoming_window = 100,
+                          .next_outgoing_id = 2,
+                          .outgoing_window = 100,
+                          .handle = 0,
+                          .link_credit = 1});
+    } else {
+      peer.say(raw_peer::transfer(0, 2), "z");
+    }
+    CHECK(peer.condition<spec::end>() == "amqp:session:errant-link");
+  }
+}
+
+TEST_CASE("link: what is under way behind a message that is too large ends the link alone") {
+  engine::options o = server_options();
+  o.max_message_size = 10;
+  raw_peer peer(o);
+  peer.ready_to_send();
+  peer.say(raw_peer::transfer(0, 0), "more than ten octets");
+  REQUIRE(peer.condition<spec::detach>() == "amqp:link:message-size-exceeded");
+  peer.say(raw_peer::transfer(0, 1), "x");
+  CHECK(peer.count<spec::end>() == 0);
+  peer.say(spec::detach{.handle = 0, .closed = true});
+  CHECK(peer.side.wire.link_count() == 0);
+}
+
 TEST_CASE("link: the unsettled map is shown with the event and not kept") {
   raw_peer peer;
   peer.open();
