@@ -40,6 +40,8 @@ outgoing_link::outgoing_link(connection_handler& owner, context& with, engine::s
 
 void outgoing_link::start(const amqp::spec::attach& asked) {
   asked_ = asked;
+  message_size_max_ = asked.max_message_size.value_or(0);
+  if (message_size_max_ == 0) message_size_max_ = ~std::uint64_t{0};
   if (!asked.source) return look_up();
   const amqp::spec::source& source = *asked.source;
   if (!source.dynamic && !source.address) {
@@ -244,6 +246,9 @@ std::span<const std::byte> outgoing_link::write_head(const core::message& m,
 
 void outgoing_link::send(const core::message_ptr& message, const core::delivery& d) {
   const auto head = write_head(*message, d);
+  if (head.size() + message->relayed().size() > message_size_max_) [[unlikely]] {
+    return set_aside(d.at);
+  }
   const std::uint32_t tag = next_tag_++;
   engine::outgoing o;
   o.tag = std::as_bytes(std::span(&tag, 1));
@@ -255,6 +260,34 @@ void outgoing_link::send(const core::message_ptr& message, const core::delivery&
   if (done.complete) return on_sent(d.at);
   partial_head_.assign(head.begin(), head.end());
   partial_ = kept{message, d};
+}
+
+/// Larger than the consumer admits, so it is not for this link [2.7.3]. Detaching would be legal,
+/// and would stop the consumer at this message for ever; so it stays for others, as if this one had
+/// said modified(undeliverable-here): it goes to the dead letters of queues that have them. In a
+/// queue that goes with this link there are no others: it is rejected.
+void outgoing_link::set_aside(core::sequence at) {
+  oversized_.push_back(at);
+  if (oversized_.size() > 1) return;
+  // Not from here: the queue is in the middle of giving out.
+  home().run_on().post([&with = with_, self = self_] {
+    auto* end = static_cast<outgoing_link*>(with.home.find_link(self));
+    if (end == nullptr) return;
+    end->give_back_oversized();
+    end->ask();  // they have used no credit
+    end->owner_.want_flush();
+  });
+}
+
+void outgoing_link::give_back_oversized() {
+  if (oversized_.empty()) return;
+  with_.log.debug("messages exceed the consumer's max-message-size",
+                  {{"link", wire_.name()}, {"count", std::to_string(oversized_.size())}});
+  stated_outcome how{outcome::rejected};
+  if (temporary_.empty()) how = {.what = outcome::modified, .undeliverable = true};
+  const auto these = std::exchange(oversized_, {});
+  if (browsing_) return;
+  for (const core::sequence at : these) send_settle({at, at, 0}, how, false);
 }
 
 void outgoing_link::go_on() {
@@ -357,6 +390,7 @@ void outgoing_link::on_answer(const core::letter& l) {
 void outgoing_link::on_gone(departure why) {
   flush_settlements();
   settle_written();
+  give_back_oversized();
   ending_ = true;
   if (!queue_ || std::exchange(left_, true)) return;
   if (ticket_ != 0) with_.nodes.leave(home(), subscription_, ticket_, why == departure::closed);

@@ -78,6 +78,8 @@ class outgoing_link final : public link_base {
   void on_answer(const core::letter& l);
   void tell_active(bool active);
   void finish_drain_if_done();
+  void set_aside(core::sequence at);
+  void give_back_oversized();
   void give_back_all();
 
   amqp::engine::sender& wire_out_;
@@ -97,6 +99,8 @@ class outgoing_link final : public link_base {
   std::uint32_t received_ = 0;        // wraps, like the counts below
   std::uint32_t asked_for_ = 0;
   std::uint32_t next_tag_ = 0;
+  std::uint64_t message_size_max_ = 0;  // the consumer's
+  std::vector<core::sequence> oversized_;  // until they are given back
   bool ask_soon_ = false;             // once output is written
   bool drain_asked_ = false;
   bool drain_answered_ = false;

@@ -177,6 +177,49 @@ def _(env):
     check_equal(peer.receive(second).body, "x", "on the second link of that name")
 
 
+def small(octets):
+    def configure(link):
+        link.max_message_size = octets
+    return configure
+
+
+@case("a message above a consumer's max-message-size stays for others, the next ones come")
+def _(env):
+    peer = env.peer()
+    address = env.address()
+    bodies = ["a", "b" * 5000, "c", "d" * 5000, "e"]
+    producer = peer.sender(address)
+    for body in bodies:
+        peer.put(producer, Message(body=body))
+    tight = peer.receiver(address, credit=2, configure=small(1000))
+    got = peer.receive_all(tight, 2)
+    check_equal([m.body for m in got], ["a", "c"], "what fits")
+    got += peer.drain(tight, 10)
+    check_equal([m.body for m in got], ["a", "c", "e"], "with the drained")
+    check_equal(peer.drain(tight, 10), [], "what else there is for it")
+    for m in got:
+        m.accept()
+    browser = peer.receiver(address, copy=True, configure=small(1000))
+    check_equal(peer.drain(browser, 10), [], "what a browser with that limit sees")
+    wide = peer.receiver(address)
+    rest = peer.drain(wide, 10)
+    check_equal([m.body for m in rest], [bodies[1], bodies[3]], "for one without a limit")
+    check_equal([m.message.delivery_count for m in rest], [0, 0], "delivery-counts")
+
+
+@case("a thousand messages above a consumer's max-message-size are passed over")
+def _(env):
+    peer = env.peer()
+    address = env.address()
+    producer = peer.sender(address)
+    large = Message(body="x" * 200).encode()
+    for _ in range(1000):
+        peer.send(producer, large, settled=True)
+    peer.put(producer, Message(body="y"))
+    tight = peer.receiver(address, credit=1, configure=small(100))
+    check_equal(peer.receive(tight, 60).accept().body, "y", "the one that fits")
+
+
 @case("200 sessions and 1,000 links on one connection")
 def _(env):
     peer = env.peer(channel_max=255)
