@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "broker/core/admin.hpp"
+#include "broker/core/link_names.hpp"
 #include "broker/core/policy_table.hpp"
 #include "broker/core/shard.hpp"
 #include "broker/core/subscription.hpp"
@@ -150,6 +151,8 @@ class directory final : public storage::recovery_visitor {
   /// Between what is there, or in the making.
   void bind(const binding& what, const topology::answer& done);
   [[nodiscard]] topology& exchanges() { return exchanges_; }
+  /// From any worker.
+  [[nodiscard]] link_names& names() { return names_; }
   [[nodiscard]] std::size_t subscription_count() const { return subscriptions_.size(); }
   [[nodiscard]] std::size_t size() const { return nodes_.size(); }
 
@@ -225,6 +228,7 @@ class directory final : public storage::recovery_visitor {
   void find_queue(shard& from, const std::string& name, std::function<void(const hit&)> done);
 
   directory_options options_;
+  link_names names_;
   policy_table policies_;
   std::uint64_t policy_changes_ = 0;
   bool has_policies_ = false;  // those of the options are in the table

@@ -109,6 +109,9 @@ class link_end {
   virtual void on_verdict(std::uint32_t id, std::uint32_t count, outcome what);
   /// deliver, verdict, answer, drained, gate, detached. Must not destroy the link before returning.
   virtual void on_letter(letter&&) = 0;
+  /// Another link has its name now. Says which queue it had dealings with, if any: whatever it
+  /// still has to tell it has been sent.
+  virtual queue_ref on_stolen() { return {}; }
 };
 
 }  // namespace whimbrel::broker::core

@@ -157,7 +157,8 @@ void connection_handler::on_attached(const engine::event& e) {
 
 void connection_handler::on_detached(const engine::event& e) {
   engine::link& wire = *e.on_link;
-  const bool closed = e.closed;
+  // One that the engine ended is not one that its peer wants to be gone.
+  const bool closed = e.closed && !e.by_us;
   auto* link = static_cast<link_base*>(wire.context);
   if (closed && link != nullptr && link->on_closing()) return;
   drop(wire, closed ? departure::closed : departure::detached);

@@ -43,6 +43,8 @@ class connection_handler {
   [[nodiscard]] std::uint64_t id() const { return who_.id; }
   /// The peer's container-id.
   [[nodiscard]] const std::string& container() const { return container_; }
+  /// Who logged in; empty: nobody.
+  [[nodiscard]] const std::string& user() const { return user_; }
   [[nodiscard]] const security::permissions& allowed() const { return *allowed_; }
   void want_flush() { want_flush_(); }
   /// Answers the peer's closing detach, with an error if what it asked for was not done.

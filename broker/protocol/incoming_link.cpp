@@ -42,14 +42,16 @@ void incoming_link::start(const amqp::spec::attach& asked) {
                   "the target is not an amqp:target:list: this version has no transactions");
   }
   if (!target->dynamic && !target->address) {
-    answer_attach();
-    return watch_gates();
+    return take_name([this] {
+      answer_attach();
+      watch_gates();
+    });
   }
   core::node_request request;
   request.address = target->address.value_or("");
   request.dynamic = target->dynamic;
   request.hint = hint_of(target->capabilities);
-  resolve(std::move(request));
+  take_name([this, request = std::move(request)] { resolve(request); });
 }
 
 void incoming_link::on_resolved(const core::node_reply& reply) {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "amqp/spec/conditions.hpp"
 #include "broker/protocol/connection_handler.hpp"
 #include "broker/protocol/states.hpp"
 
@@ -16,7 +17,35 @@ link_base::link_base(connection_handler& owner, context& with, amqp::engine::lin
 
 link_base::~link_base() {
   if (!temporary_.empty()) with_.nodes.remove(home(), temporary_);
+  if (named_) with_.nodes.names().release(home(), self_);
   home().remove_link(self_);
+}
+
+void link_base::take_name(std::function<void()> then) {
+  // Some clients leave the container-id empty: that makes them no container of one name.
+  if (owner_.container().empty()) return then();
+  named_ = true;
+  std::string name = owner_.user();
+  for (const std::string_view part : {std::string_view(owner_.container()),
+                                      std::string_view(wire_.is_sender() ? "out" : "in"),
+                                      std::string_view(wire_.name())}) {
+    name += '\0';
+    name += part;
+  }
+  with_.nodes.names().take(home(), std::move(name), self_, [this, then = std::move(then)] {
+    if (ending_) return;
+    then();
+    owner_.want_flush();
+  });
+}
+
+/// Somebody attached it elsewhere. What it holds goes back first, so that the new link finds it.
+core::queue_ref link_base::on_stolen() {
+  if (ending_) return queue_;
+  on_gone(departure::detached);
+  detach(amqp::spec::conditions::stolen, "the link was attached again");
+  owner_.want_flush();
+  return queue_;
 }
 
 void link_base::resolve(core::node_request request) {

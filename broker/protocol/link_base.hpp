@@ -2,6 +2,7 @@
 // What both kinds of link have in common: who they are, and how they come and go.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "amqp/engine/event.hpp"
@@ -43,10 +44,13 @@ class link_base : public core::link_end {
   virtual void on_resolved(const core::node_reply& reply) = 0;
   /// The link's wire end is going: gives back what it holds. The last call.
   virtual void on_gone(departure why) = 0;
+  core::queue_ref on_stolen() override;
   /// The peer closes the link. True: connection_handler::end_closing is called later.
   virtual bool on_closing() { return false; }
 
  protected:
+  /// Goes on when this link alone has its name; whoever had it has given back what it held. [2.6.1]
+  void take_name(std::function<void()> then);
   /// Asks for the node; the answer comes to on_resolved, unless the link has gone by then.
   void resolve(core::node_request request);
   void refuse(std::string_view condition, const std::string& description);
@@ -61,6 +65,7 @@ class link_base : public core::link_end {
   kind of_ = kind::queue;
   core::queue_ref queue_{};
   std::string temporary_ = {};  // the name of the node that was made for this link and goes with it
+  bool named_ = false;  // has asked for its name
   bool attached_ = false;
   bool ending_ = false;
 };

@@ -42,6 +42,7 @@ void outgoing_link::start(const amqp::spec::attach& asked) {
   asked_ = asked;
   message_size_max_ = asked.max_message_size.value_or(0);
   if (message_size_max_ == 0) message_size_max_ = ~std::uint64_t{0};
+  // One without a source asks about the link of its name, which stays whose it is.
   if (!asked.source) return look_up();
   const amqp::spec::source& source = *asked.source;
   if (!source.dynamic && !source.address) {
@@ -67,7 +68,7 @@ void outgoing_link::start(const amqp::spec::attach& asked) {
   request.to_consume = true;
   request.hint = hint_of(source.capabilities);
   request.wish = wish_of(asked, owner_.container());
-  resolve(std::move(request));
+  take_name([this, request = std::move(request)] { resolve(request); });
 }
 
 void outgoing_link::on_resolved(const core::node_reply& reply) {

@@ -177,6 +177,53 @@ def _(env):
     check_equal(peer.receive(second).body, "x", "on the second link of that name")
 
 
+@case("a link attached on a second connection of its container is stolen from the first")
+def _(env):
+    address = env.address()
+    one, two = env.peer(container_id="thief"), env.peer(container_id="thief")
+    producer = one.sender(address, name="loot")
+    for i in range(5):
+        one.put(producer, Message(body=i))
+    first = one.receiver(address, name="the-name", credit=3)
+    check_equal([m.body for m in one.receive_all(first, 3)], [0, 1, 2], "what the first link had")
+    second = two.receiver(address, name="the-name", credit=5)
+    one.wait_refused(first, "amqp:link:stolen")
+    first.close()
+    got = two.receive_all(second, 5)
+    check_equal([m.body for m in got], [0, 1, 2, 3, 4], "all of it, in order, on the second")
+    for m in got:
+        m.accept()
+    # A link of the same name in the other direction is another one.
+    check(not one.is_refused(producer), "the producer has been stolen, too")
+    again = two.sender(address, name="loot")
+    one.wait_refused(producer, "amqp:link:stolen")
+    two.put(again, Message(body="x"))
+    second.flow(1)
+    check_equal(two.receive(second).accept().body, "x", "through the stolen producer")
+
+
+@case("a link attached on a second session of its connection is stolen from the first")
+def _(env):
+    peer = env.peer()
+    address = env.address()
+    first = peer.receiver(address, name="the-name")
+    second = peer.receiver(address, name="the-name", session=peer.new_session(), credit=1)
+    peer.wait_refused(first, "amqp:link:stolen")
+    check(not peer.is_refused(second), "the second link was refused")
+
+
+@case("links of one name in two containers do not know each other")
+def _(env):
+    peers = [env.peer(), env.peer()]
+    address = env.address()
+    links = [peer.receiver(address, name="the-name", credit=1) for peer in peers]
+    producer = peers[0].sender(address)
+    for body in ("a", "b"):
+        peers[0].put(producer, Message(body=body))
+    bodies = [peer.receive(link).accept().body for peer, link in zip(peers, links)]
+    check_equal(sorted(bodies), ["a", "b"], "each has one")
+
+
 def small(octets):
     def configure(link):
         link.max_message_size = octets
