@@ -61,7 +61,8 @@ violation unattached(std::uint32_t handle) {
 /// Input for a link that we have detached may have crossed our detach. Behind an error of the
 /// peer's own making it ends the session, as it must [2.6.5]. Behind one that came from elsewhere
 /// (a queue deleted, a link stolen) the other links of the session would pay for what their peer
-/// could not know: there it is ignored, unless the peer shows that it has seen later frames of ours.
+/// could not know: there it is ignored, unless the peer shows that it has seen later frames of
+/// ours.
 checked<> session::on_input_after_detach(const link& l, bool was_seen) const {
   if (!was_seen && !l.errant_) return {};
   if (!l.failed_) return unattached(l.remote_handle_);
