@@ -33,6 +33,7 @@ struct options {
   int kills = 50;
   unsigned workers = 1;
   std::uint64_t seed = 0;
+  bool until_fault = false;  // no further kill once the ledger has found one
   std::vector<std::string> broker_arguments = {};
 };
 
@@ -120,7 +121,7 @@ struct progress {
 void run_all(const options& chosen, broker_process& broker, ledger& book, progress& so_far) {
   std::mt19937_64 random(chosen.seed);
   broker.start();
-  while (so_far.done < chosen.kills) {
+  while (so_far.done < chosen.kills && !(chosen.until_fault && book.faults() > 0)) {
     const totals before = book.counts();
     const std::uint64_t faults = book.faults();
     const outstanding at_kill = run_until_killed(broker, book, random);
@@ -158,7 +159,7 @@ int run(const options& chosen) {
 int usage() {
   std::fprintf(stderr,
                "usage: crash_driver --broker BINARY --directory DIR [--kills N] [--workers N]\n"
-               "                    [--seed S] [-- ARGUMENTS OF THE BROKER]\n"
+               "                    [--seed S] [--until-fault] [-- ARGUMENTS OF THE BROKER]\n"
                "       crash_driver --self-test\n");
   return 2;
 }
@@ -174,6 +175,10 @@ int main(int argc, char** argv) {
     if (name == "--") {
       chosen.broker_arguments.assign(argv + i + 1, argv + argc);
       break;
+    }
+    if (name == "--until-fault") {
+      chosen.until_fault = true;
+      continue;
     }
     if (i + 1 == argc) return usage();
     const char* value = argv[++i];
