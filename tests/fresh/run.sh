@@ -51,9 +51,8 @@ result() {
   if [ "$1" = ok ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
   printf 'case %s %s\n' "$1" "$2"
 }
-inside() {
-  chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"
-}
+enter=(chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C)
+inside() { "${enter[@]}" "$@"; }
 
 if [ -n "$base" ] && [ -f "$base" ]; then
   mkdir -p "$root"
@@ -84,7 +83,10 @@ say "running ./broker/run.sh"
 begin=$SECONDS
 # Loopback is shared with this machine, whose port 5672 may be taken; the examples below use it in a
 # network namespace of their own.
-inside /whimbrel/broker/run.sh --listen 127.0.0.1:0 --data /tmp/data >"$scratch/broker.log" 2>&1 &
+: >"$scratch/broker.log"
+# Not by `inside`: the signal is for the broker, not for a shell of ours around it.
+"${enter[@]}" /whimbrel/broker/run.sh --listen 127.0.0.1:0 --data /tmp/data \
+  >"$scratch/broker.log" 2>&1 &
 broker_pid=$!
 while ! grep -q 'listening on' "$scratch/broker.log"; do
   if ! kill -0 "$broker_pid" 2>/dev/null || [ $((SECONDS - begin)) -gt $limit ]; then
