@@ -238,6 +238,25 @@ TEST_CASE("codec: long strings, binaries and compounds use four octets of size")
   CHECK(to_hex(out.octets().first(1)) == "d0");
 }
 
+TEST_CASE("codec: a list or map larger than what holds it is refused at its size") {
+  for (const std::string_view octets : {"c0 03 01 40", "d0 00000006 00000001 40"}) {
+    CAPTURE(octets);
+    const auto bytes = hex(octets);
+    reader r(bytes);
+    const auto head = read_list_header(r);
+    REQUIRE(head.has_error());
+    CHECK(to_text(head.error().fault) == to_text(decode_fault::bad_length));
+  }
+  for (const std::string_view octets : {"c1 04 02 40 40", "d1 00000007 00000002 40 40"}) {
+    CAPTURE(octets);
+    const auto bytes = hex(octets);
+    reader r(bytes);
+    const auto head = read_map_header(r);
+    REQUIRE(head.has_error());
+    CHECK(to_text(head.error().fault) == to_text(decode_fault::bad_length));
+  }
+}
+
 TEST_CASE("codec: what is malformed is refused with the fault that names it") {
   struct {
     std::string_view what, octets;
