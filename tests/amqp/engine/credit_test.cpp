@@ -70,6 +70,19 @@ TEST_CASE("sender_credit: a drain uses up the rest and moves the count there") {
   CHECK_FALSE(c.drain());
 }
 
+TEST_CASE("sender_credit: what is under way counts across the wrap") {
+  sender_credit c;
+  for (const std::uint32_t seen : {0U, 0x7fff'ffffU}) {  // drains bring the count close to it
+    c.on_flow(seen, 0x7fff'ffff, true);
+    c.finish_drain();
+  }
+  c.on_flow(0xffff'fffe, 4, false);
+  for (int i = 0; i < 4; ++i) c.on_sent();
+  CHECK(c.count() == delivery_count(2));
+  c.on_flow(0xffff'ffff, 5, false);
+  CHECK(c.credit() == 2);
+}
+
 TEST_CASE("receiver_credit: admits exactly what was announced, across the wrap") {
   for (const std::uint32_t initial : {0u, 0xffff'fffcu, 0x7fff'fffcu}) {
     CAPTURE(initial);
