@@ -105,7 +105,7 @@ class peer {
   reaction react_by_begin(std::uint16_t channel = 0);
   /// By waiting alone.
   reaction react_by_silence(milliseconds wait = {});
-  /// Waits for the answer to an echo on this session, a while at most. False if something ended.
+  /// Waits for the answer to an echo, until the deadline at most. False if something ended.
   bool sync(std::uint16_t channel = 0);
 
   // To prepare. Throw `not_set_up` or `not_offered`.
