@@ -66,7 +66,7 @@ done
 # (What it has written survives a kill: only one between the answer and the write shows it.)
 status=0
 if WHIMBREL_TEST_ACCEPT_BEFORE_COMMIT=1 "$driver" --broker "$broker" \
-  --directory "$scratch/early" --kills 100 --until-fault --workers 1 ${seed:+--seed "$seed"} \
+  --directory "$scratch/early" --kills 400 --until-fault --workers 1 ${seed:+--seed "$seed"} \
   >"$scratch/early.log" 2>&1; then
   status=1  # it found nothing wrong
 fi
