@@ -21,6 +21,7 @@
 #include "client/tools/management_client.hpp"
 #include "client/tools/pairs.hpp"
 #include "client/tools/table.hpp"
+#include "whimbrel/client/error.hpp"
 
 namespace whimbrel::client {
 
@@ -67,9 +68,7 @@ class session {
   explicit session(const arguments& a) : arguments_(a) {}
   management_client& operator*() {
     if (made_) return *made_;
-    const auto to = parse_url(arguments_.url);
-    if (!to) throw usage_error("--url is not of the form amqp://USER:PASSWORD@HOST:PORT");
-    made_.emplace(*to, time_out_of(arguments_));
+    made_.emplace(parse_broker_url(arguments_.url), time_out_of(arguments_));
     return *made_;
   }
 
@@ -419,6 +418,9 @@ int run_ctl(int argc, char** argv) {
   } catch (const connection_error& e) {
     std::fprintf(stderr, "whimbrel ctl: %s\n", e.what());
     return static_cast<int>(result::no_connection);
+  } catch (const error& e) {  // of the library: the URL is none
+    std::fprintf(stderr, "whimbrel ctl: --url: %s\n", e.what());
+    return static_cast<int>(result::usage);
   } catch (const usage_error& e) {
     std::fprintf(stderr, "whimbrel ctl: %s\n", e.what());
     return static_cast<int>(result::usage);

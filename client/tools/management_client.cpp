@@ -25,27 +25,6 @@ namespace {
 constexpr const char* reply_address = "whimbrel-ctl";
 constexpr const char* node = "$management";
 
-int digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::optional<std::string> decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    if (i + 2 >= text.size() || digit(text[i + 1]) < 0 || digit(text[i + 2]) < 0) return {};
-    out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
-    i += 2;
-  }
-  return out;
-}
-
 std::string text_of(const amqp::spec::error* error) {
   if (error == nullptr) return "the broker closed the connection";
   return error->condition.text + ": " + error->description.value_or("");
@@ -53,42 +32,9 @@ std::string text_of(const amqp::spec::error* error) {
 
 }  // namespace
 
-std::optional<endpoint> parse_url(const std::string& url) {
-  std::string_view rest = url;
-  constexpr std::string_view scheme = "amqp://";
-  if (rest.starts_with(scheme)) rest.remove_prefix(scheme.size());
-  else if (rest.find("://") != std::string_view::npos) return std::nullopt;
-  rest = rest.substr(0, rest.find('/'));
-  endpoint out;
-  if (const auto at = rest.rfind('@'); at != std::string_view::npos) {
-    const auto login = rest.substr(0, at);
-    const auto colon = login.find(':');
-    const auto user = decoded(login.substr(0, colon));
-    const auto password =
-        decoded(colon == std::string_view::npos ? std::string_view{} : login.substr(colon + 1));
-    if (!user || !password) return std::nullopt;
-    out.user = *user;
-    out.password = *password;
-    rest.remove_prefix(at + 1);
-  }
-  std::size_t host_end = rest.rfind(':');
-  if (rest.starts_with('[')) {
-    const auto bracket = rest.find(']');
-    if (bracket == std::string_view::npos) return std::nullopt;
-    out.host = rest.substr(1, bracket - 1);
-    host_end = bracket + 1 < rest.size() ? bracket + 1 : std::string_view::npos;
-    if (host_end != std::string_view::npos && rest[host_end] != ':') return std::nullopt;
-  } else if (!rest.substr(0, host_end).empty()) {
-    out.host = rest.substr(0, host_end);
-  }
-  if (host_end != std::string_view::npos) out.port = rest.substr(host_end + 1);
-  const bool is_number = out.port.find_first_not_of("0123456789") == std::string::npos;
-  return is_number && !out.port.empty() ? std::optional(out) : std::nullopt;
-}
-
 // --- the connection --------------------------------------------------------------------------
 
-management_client::management_client(const endpoint& to, std::chrono::milliseconds time_out)
+management_client::management_client(const broker_url& to, std::chrono::milliseconds time_out)
     : time_out_(time_out) {
   try {
     connect(to);
@@ -116,7 +62,7 @@ management_client::~management_client() {
   }
 }
 
-void management_client::connect(const endpoint& to) {
+void management_client::connect(const broker_url& to) {
   asio::ip::tcp::resolver resolver(io_);
   asio::ip::tcp::socket socket(io_);
   asio::connect(socket, resolver.resolve(to.host, to.port));

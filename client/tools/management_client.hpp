@@ -16,18 +16,9 @@
 #include "amqp/engine/link.hpp"
 #include "amqp/io/driver.hpp"
 #include "amqp/message/message.hpp"
+#include "whimbrel/client/options.hpp"
 
 namespace whimbrel::client {
-
-/// amqp://user:password@host:port
-struct endpoint {
-  std::string host = "localhost";
-  std::string port = "5672";
-  std::string user = {};  // empty: anonymous
-  std::string password = {};
-};
-/// Nothing if it is no such URL. Parts are percent-decoded.
-[[nodiscard]] std::optional<endpoint> parse_url(const std::string& url);
 
 /// There is no connection, or it went.
 class connection_error : public std::runtime_error {
@@ -47,7 +38,7 @@ struct management_response {
 /// to one thread.
 class management_client final : private amqp::io::driver_owner {
  public:
-  management_client(const endpoint& to, std::chrono::milliseconds time_out);
+  management_client(const broker_url& to, std::chrono::milliseconds time_out);
   ~management_client() override;
   management_client(const management_client&) = delete;
   management_client& operator=(const management_client&) = delete;
@@ -62,7 +53,7 @@ class management_client final : private amqp::io::driver_owner {
   void on_written(amqp::io::driver&) override {}
   void on_stopped(amqp::io::driver&) override { gone_ = true; }
 
-  void connect(const endpoint& to);
+  void connect(const broker_url& to);
   void on_event(const amqp::engine::event& e);
   void attach();
   void on_transfer(const amqp::engine::event& e);
