@@ -61,28 +61,35 @@ std::optional<core::binding> binding_from(const std::map<std::string, std::strin
   return out;
 }
 
-void bind(const operations& on, const http_request& request, const answer& done) {
-  const auto* fields = request.body.get_if<amqp::codec::map>();
-  if (fields == nullptr) return done(failure(status::bad_request, "the body is not a map"));
-  core::binding what;
-  for (const auto& [key, v] : *fields) {
-    const std::string name = key.text().value_or("");
-    const auto text = v.text();
-    if (name == "arguments") {
-      const auto arguments = v.to<amqp::codec::map>();
-      if (arguments) what.arguments = *arguments;
-      else if (!v.is_null()) return done(failure(status::bad_request, "'arguments' is not a map"));
-    } else if (name == "source" && text) {
-      what.source = *text;
-    } else if (name == "binding_key" && text) {
-      what.key = *text;
-    } else if ((name == "destination_queue" || name == "destination_exchange") && text) {
-      what.destination = *text;
-      what.to_exchange = name == "destination_exchange";
-    } else {
-      return done(failure(status::bad_request, "unknown or wrong '" + name + "' in a binding"));
-    }
+std::optional<std::string> read_one(const std::string& name, const amqp::codec::value& v,
+                                    core::binding& into) {
+  if (name == "arguments") {
+    const auto arguments = v.to<amqp::codec::map>();
+    if (!arguments && !v.is_null()) return "'arguments' is not a map";
+    into.arguments = arguments.value_or(amqp::codec::map{});
+    return std::nullopt;
   }
+  const auto text = v.text();
+  if (text && name == "source") {
+    into.source = *text;
+  } else if (text && name == "binding_key") {
+    into.key = *text;
+  } else if (text && (name == "destination_queue" || name == "destination_exchange")) {
+    into.destination = *text;
+    into.to_exchange = name == "destination_exchange";
+  } else {
+    return "unknown or wrong '" + name + "' in a binding";
+  }
+  return std::nullopt;
+}
+
+void bind(const operations& on, const http_request& request, const answer& done) {
+  core::binding what;
+  const auto wrong = read_fields(request.body, [&](const std::string& name,
+                                                  const amqp::codec::value& v) {
+    return read_one(name, v, what);
+  });
+  if (wrong) return done(failure(status::bad_request, *wrong));
   on.bind(what, without_content(done));
 }
 

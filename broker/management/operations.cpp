@@ -54,6 +54,25 @@ bool is_refused(const admin_reply& r) {
   return r.status != admin_status::ok && r.status != admin_status::created;
 }
 
+std::optional<std::string> read_one(const std::string& name, const value& v,
+                                    core::queue_definition& into) {
+  if (name == "arguments") {
+    const auto arguments = v.to<map>();
+    if (!arguments && !v.is_null()) return "'arguments' is not a map";
+    into.arguments = arguments.value_or(map{});
+    return std::nullopt;
+  }
+  if (name != "durable" && name != "exclusive" && name != "auto_delete") {
+    return "unknown key '" + name + "' in the declaration of a queue";
+  }
+  const auto flag = v.to<bool>();
+  if (!flag) return "'" + name + "' is not a boolean";
+  (name == "durable"     ? into.durable
+   : name == "exclusive" ? into.exclusive
+                         : into.auto_delete) = *flag;
+  return std::nullopt;
+}
+
 map counted(std::uint64_t messages) { return {{value("message_count"), value(messages)}}; }
 
 }  // namespace
@@ -78,34 +97,21 @@ map describe(const core::queue_info& q, const std::string& node_name) {
   };
 }
 
+std::optional<std::string> read_fields(const value& body, const take_field& take) {
+  const auto* fields = body.get_if<map>();
+  if (fields == nullptr) return "the body is not a map";
+  for (const auto& [key, v] : *fields) {
+    if (auto wrong = take(key.text().value_or(""), v)) return wrong;
+  }
+  return std::nullopt;
+}
+
 read_definition definition_from(const value& attributes) {
   read_definition out;
   if (attributes.is_null()) return out;
-  const auto* fields = attributes.get_if<map>();
-  if (fields == nullptr) {
-    out.wrong = "the body is not a map";
-    return out;
-  }
-  for (const auto& [key, v] : *fields) {
-    const std::string name = key.text().value_or("");
-    if (name == "arguments") {
-      if (const auto arguments = v.to<map>()) out.as.arguments = *arguments;
-      else if (!v.is_null()) out.wrong = "'arguments' is not a map";
-      continue;
-    }
-    const auto flag = v.to<bool>();
-    if (name != "durable" && name != "exclusive" && name != "auto_delete") {
-      out.wrong = "unknown key '" + name + "' in the declaration of a queue";
-    } else if (!flag) {
-      out.wrong = "'" + name + "' is not a boolean";
-    } else if (name == "auto_delete") {
-      out.as.auto_delete = *flag;
-    } else if (name == "durable") {
-      out.as.durable = *flag;
-    } else if (name == "exclusive") {
-      out.as.exclusive = *flag;
-    }
-  }
+  out.wrong = read_fields(attributes, [&](const std::string& name, const value& v) {
+    return read_one(name, v, out.as);
+  });
   if (!out.wrong) out.wrong = objection_to(out.as);
   out.as.arguments = normal_arguments(out.as.arguments);
   return out;

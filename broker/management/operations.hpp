@@ -113,6 +113,13 @@ class operations {
 /// Where a binding is found among others of its ends and key; empty if it has no arguments.
 [[nodiscard]] std::string hash_of(const amqp::codec::map& arguments);
 
+/// Hands each field of a body to `take`, which says what is wrong with it. Returns the first
+/// objection, also the one to a body that is no map.
+using take_field =
+    std::function<std::optional<std::string>(const std::string& name, const amqp::codec::value& v)>;
+[[nodiscard]] std::optional<std::string> read_fields(const amqp::codec::value& body,
+                                                     const take_field& take);
+
 /// Reads the attributes of a declaration. The text says what is wrong with them.
 struct read_definition {
   core::queue_definition as = {};

@@ -47,14 +47,9 @@ struct read_policy {
 read_policy policy_from(const std::string& name, const value& attributes) {
   read_policy out;
   out.as.name = name;
-  const auto* fields = attributes.get_if<map>();
-  if (fields == nullptr) {
-    out.wrong = "the body is not a map";
-    return out;
-  }
-  for (const auto& [key, v] : *fields) {
-    if (!out.wrong) out.wrong = read_one(key.text().value_or(""), v, out.as);
-  }
+  out.wrong = read_fields(attributes, [&](const std::string& key, const value& v) {
+    return read_one(key, v, out.as);
+  });
   if (!out.wrong && out.as.pattern.empty()) out.wrong = "`pattern` is missing";
   if (!out.wrong && out.as.what.empty()) out.wrong = "the policy sets nothing";
   return out;

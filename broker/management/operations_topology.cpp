@@ -62,14 +62,9 @@ read_exchange exchange_from(const std::string& name, const value& attributes) {
   read_exchange out;
   out.as.name = name;
   if (attributes.is_null()) return out;
-  const auto* fields = attributes.get_if<map>();
-  if (fields == nullptr) {
-    out.wrong = "the body is not a map";
-    return out;
-  }
-  for (const auto& [key, v] : *fields) {
-    if (!out.wrong) out.wrong = read_one(key.text().value_or(""), v, out.as);
-  }
+  out.wrong = read_fields(attributes, [&](const std::string& key, const value& v) {
+    return read_one(key, v, out.as);
+  });
   return out;
 }
 

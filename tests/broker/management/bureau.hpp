@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "broker/management/entities.hpp"
 #include "broker/management/http.hpp"
@@ -14,6 +15,17 @@ namespace whimbrel::test {
 
 namespace management = broker::management;
 using broker::security::permissions;
+
+/// What somebody asks of $management.
+inline management::entity_request entity_call(const char* operation, std::string_view type,
+                                              const char* name, amqp::codec::value body = {}) {
+  management::entity_request r;
+  r.operation = operation;
+  r.type = type;
+  r.name = name;
+  r.body = std::move(body);
+  return r;
+}
 
 struct bureau {
   explicit bureau(world& of, permissions p = permissions::all(), std::size_t queues_max = 100)

@@ -17,20 +17,11 @@ using management::entity_request;
 namespace {
 
 entity_request on_queue(const char* operation, const char* name, value body = {}) {
-  entity_request r;
-  r.operation = operation;
-  r.type = "org.whimbrel.queue";
-  r.name = name;
-  r.body = std::move(body);
-  return r;
+  return entity_call(operation, "org.whimbrel.queue", name, std::move(body));
 }
 
 entity_request on_node(const char* operation) {
-  entity_request r;
-  r.operation = operation;
-  r.type = "org.amqp.management";
-  r.name = "self";
-  return r;
+  return entity_call(operation, "org.amqp.management", "self");
 }
 
 value flag(const char* name, bool on) { return value(map{{value(name), value(on)}}); }

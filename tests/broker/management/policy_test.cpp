@@ -15,12 +15,7 @@ using management::entity_request;
 namespace {
 
 entity_request on(const char* type, const char* operation, const char* name, value body = {}) {
-  entity_request r;
-  r.operation = operation;
-  r.type = std::string("org.whimbrel.") + type;
-  r.name = name;
-  r.body = std::move(body);
-  return r;
+  return entity_call(operation, std::string("org.whimbrel.") + type, name, std::move(body));
 }
 
 value policy(const char* pattern, std::uint32_t max_length, std::int32_t priority = 0) {

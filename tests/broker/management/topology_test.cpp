@@ -28,16 +28,6 @@ list listed(bureau& b, const std::string& query) {
   return r.body.to<list>().value_or(list{});
 }
 
-management::entity_request entity(const char* operation, std::string_view type, const char* name,
-                                  value body = {}) {
-  management::entity_request r;
-  r.operation = operation;
-  r.type = type;
-  r.name = name;
-  r.body = std::move(body);
-  return r;
-}
-
 }  // namespace
 
 TEST_CASE("http: exchanges are declared, compared and deleted") {
@@ -145,19 +135,19 @@ TEST_CASE("entities: exchanges and bindings are created, queried and deleted") {
     const value body = fields({{value("exchange_type"), value("fanout")},
                                {value("arguments"), fields({{value("alternate-exchange"),
                                                              value("amq.direct")}})}});
-    CHECK(b.entity(entity("CREATE", exchange, "e", body)).code == 201);
-    CHECK(b.entity(entity("CREATE", exchange, "e", body)).code == 200);
-    const map read = b.entity(entity("READ", exchange, "e")).body.to<map>().value_or(map{});
+    CHECK(b.entity(entity_call("CREATE", exchange, "e", body)).code == 201);
+    CHECK(b.entity(entity_call("CREATE", exchange, "e", body)).code == 200);
+    const map read = b.entity(entity_call("READ", exchange, "e")).body.to<map>().value_or(map{});
     CHECK(read.get<std::string>("exchange_type") == "fanout");
     CHECK(read.get<map>("arguments")->get<std::string>("alternate-exchange") == "amq.direct");
-    CHECK(b.entity(entity("READ", exchange, "absent")).code == 404);
+    CHECK(b.entity(entity_call("READ", exchange, "absent")).code == 404);
     const value ends = fields({{value("source"), value("e")},
                                {value("destination"), value("q")},
                                {value("destination_type"), value("queue")},
                                {value("binding_key"), value("k")}});
-    CHECK(b.entity(entity("CREATE", bound, "", ends)).code == 201);
-    CHECK(b.entity(entity("CREATE", bound, "", ends)).code == 200);
-    auto query = entity("QUERY", "org.amqp.management", "self");
+    CHECK(b.entity(entity_call("CREATE", bound, "", ends)).code == 201);
+    CHECK(b.entity(entity_call("CREATE", bound, "", ends)).code == 200);
+    auto query = entity_call("QUERY", "org.amqp.management", "self");
     query.entity_type = bound;
     query.body = fields({{value("attributeNames"), value(list{value("source"), value("type"),
                                                               value("binding_key")})}});
@@ -170,11 +160,11 @@ TEST_CASE("entities: exchanges and bindings are created, queried and deleted") {
     CHECK(page.get<list>("results") ==
           list{value(list{value("amq.direct")}), value(list{value("amq.fanout")})});
     CHECK(page.get<bool>("more") == true);
-    CHECK(b.entity(entity("DELETE", bound, "", ends)).code == 204);
+    CHECK(b.entity(entity_call("DELETE", bound, "", ends)).code == 204);
     CHECK(b.nodes.exchanges().binding_count() == 0);
-    CHECK(b.entity(entity("DELETE", exchange, "e")).code == 204);
-    CHECK(b.entity(entity("UPDATE", exchange, "e")).code == 501);
-    CHECK(b.entity(entity("READ", bound, "", ends)).code == 501);
-    CHECK(b.entity(entity("CREATE", bound, "", value("text"))).code == 400);
+    CHECK(b.entity(entity_call("DELETE", exchange, "e")).code == 204);
+    CHECK(b.entity(entity_call("UPDATE", exchange, "e")).code == 501);
+    CHECK(b.entity(entity_call("READ", bound, "", ends)).code == 501);
+    CHECK(b.entity(entity_call("CREATE", bound, "", value("text"))).code == 400);
   });
 }
