@@ -142,10 +142,12 @@ findings check_line_length(const source_file& file) {
 
 findings check_licence(const source_file& file) {
   const std::size_t at = !file.lines.empty() && file.lines[0].starts_with("#!") ? 1 : 0;
-  const std::string_view mark = file.path.ends_with(".cpp") || file.path.ends_with(".hpp") ||
-                                        file.path.ends_with(".in") || file.path.ends_with("js")
-                                    ? "//"
-                                    : "#";
+  constexpr std::array<std::string_view, 7> slashes = {".cpp", ".hpp", ".in",  ".js",
+                                                       ".mjs", ".go",  ".java"};
+  const bool is_slashed =
+      std::any_of(slashes.begin(), slashes.end(),
+                  [&](std::string_view ending) { return file.path.ends_with(ending); });
+  const std::string_view mark = is_slashed ? "//" : "#";
   const std::string want = std::string(mark) + " SPDX-License-Identifier: Apache-2.0";
   if (file.lines.size() > at && file.lines[at] == want) return {};
   return {place(file, at) + "must read `" + want + '`'};

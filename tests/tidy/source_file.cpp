@@ -85,8 +85,9 @@ class blanker {
 };
 
 bool is_source(const fs::path& file) {
-  constexpr std::array<std::string_view, 7> endings = {".cpp", ".hpp", ".in", ".sh",
-                                                       ".py",  ".js",  ".mjs"};
+  constexpr std::array<std::string_view, 9> endings = {".cpp", ".hpp", ".in", ".sh",
+                                                       ".py",  ".js",  ".mjs", ".go",
+                                                       ".java"};
   // The load generator is an independent program, taken as it is so that figures compare.
   if (file.filename() == "proton_load.cpp") return false;
   const std::string ending = file.extension().string();
