@@ -16,11 +16,14 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 
 from broker_process import Broker, StartFailed  # noqa: E402
 from case import Environment  # noqa: E402
+import cases_security  # noqa: E402
 import peer as peers  # noqa: E402
 
 MODULES = ["cases_outcomes", "cases_messages", "cases_links", "cases_topics", "cases_security",
            "cases_restart", "cases_scale", "cases_filters", "cases_management", "cases_ctl",
            "cases_policies", "cases_tools", "cases_http"]
+# What the broker of a suite is told, where that is anything.
+CONFIGS = {"login": cases_security.users}
 LINE = re.compile(r"^case (ok|FAIL) ([\d.]+) ([^|]*)(?:\| (.*))?$")
 
 
@@ -51,6 +54,7 @@ class Runner:
     def __init__(self, options):
         self.options = options
         self.report = Report()
+        self.folders = {}
 
     def wanted(self, client, name):
         text = client + " " + name
@@ -172,6 +176,39 @@ class Runner:
             self.run_program("rhea", self.limited(["node", os.path.join(folder, name)]), workers,
                              kill_when="kill" if "reconnect" in name else None)
 
+    def built(self, client):
+        """The folder into which CLIENT/build.sh has built its program; none after a skip or a
+        failure, which is reported once."""
+        if client in self.folders:
+            return self.folders[client]
+        folder = os.path.join(self.options.programs, client)
+        began = time.monotonic()
+        done = subprocess.run(self.limited([os.path.join(HERE, client, "build.sh"), folder]),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode == 77:
+            self.report.skip("%s: %s" % (client, done.stdout.strip().split("\n")[-1]))
+        elif done.returncode != 0:
+            self.report.line(self.options.workers[0], client, "build.sh ends well", "exit code "
+                             "%d\n%s" % (done.returncode, done.stdout[-2000:]),
+                             time.monotonic() - began)
+        self.folders[client] = folder if done.returncode == 0 else None
+        return self.folders[client]
+
+    def run_suites(self, client, command, suites, workers):
+        """`command` makes the command line of a program that takes the name of a suite."""
+        suites = [s for s in suites
+                  if not self.options.only or re.search(self.options.only, client + " " + s)]
+        folder = self.built(client) if suites else None
+        for suite in suites if folder else []:
+            config = CONFIGS.get(suite, "")
+            self.run_program(client, self.limited(command(folder) + [suite]), workers,
+                             config(self.options.broker) if callable(config) else config,
+                             kill_when="kill" if suite == "restart" else None)
+
+    def run_go(self, workers):
+        self.run_suites("go", lambda folder: [os.path.join(folder, "interop")],
+                        ["messages", "outcomes", "links", "login", "restart"], workers)
+
     def run_examples(self, workers):
         """They want port 5672, hence a broker of their own."""
         script = os.path.join(HERE, "examples.sh")
@@ -205,6 +242,8 @@ class Runner:
                 self.run_cpp(workers)
             if "rhea" in self.options.clients:
                 self.run_rhea(workers)
+            if "go" in self.options.clients:
+                self.run_go(workers)
             if "examples" in self.options.clients:
                 self.run_examples(workers)
         return self.report.end()
@@ -221,7 +260,7 @@ def main():
     parser.add_argument("--broker", required=True)
     parser.add_argument("--programs", required=True)
     parser.add_argument("--workers", default="1 3")
-    parser.add_argument("--clients", default="python c++ rhea examples")
+    parser.add_argument("--clients", default="python c++ rhea go examples")
     parser.add_argument("--only", default="")
     parser.add_argument("--assert-times", action="store_true")
     options = parser.parse_args()

@@ -1,17 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Real AMQP 1.0 clients against the built broker: Proton C++, Proton Python and rhea, one line a
-# case, each program against a freshly started broker with 1 and with 3 workers.
+# Real AMQP 1.0 clients against the built broker: Proton C++, Proton Python, rhea and, where there
+# is a Go toolchain, go-amqp; one line a case, each program against a freshly started broker with 1
+# and with 3 workers.
 set -eu
 
 usage() {
   cat <<'END'
 usage: tests/interop/run.sh [--broker BINARY] [--programs DIR] [--workers "1 3"]
-                            [--clients "python c++ rhea examples"] [--only REGEX]
-                            [--assert-times]
+                            [--clients "python c++ rhea go examples"]
+                            [--only REGEX] [--assert-times]
   --broker       default: build/dev/whimbrel
-  --programs     where the C++ programs are; default: tests/interop beside the broker
-  --only         cases whose "CLIENT NAME" matches (whole programs in C++ and rhea)
+  --programs     where the C++ programs are and the Go one is built; default: tests/interop beside
+                 the broker
+  --only         cases whose "CLIENT NAME" matches (whole programs in C++, rhea and Go)
   --assert-times start times are assertions, for an otherwise idle machine
 The last line is `N passed, N failed, N skipped`; exit code 0 when nothing failed.
 END
@@ -47,6 +49,8 @@ if ! /usr/bin/python3 -c 'import proton' 2>/dev/null; then
   echo "run.sh: python3-qpid-proton is missing: apt-get install python3-qpid-proton" >&2
   exit 2
 fi
+mkdir -p "$programs"
+programs=$(cd "$programs" && pwd)
 if command -v npm >/dev/null; then
   "$here/rhea/install.sh"
 else
