@@ -293,7 +293,7 @@ bool queue::is_expired(const stub& s) const {
 
 bool queue::begin_withdraw(sequence at) {
   stub* s = ring_.find(at);
-  if (s == nullptr || s->at != place::available || s->acquired) return false;
+  if (s == nullptr || s->at != place::available || s->acquired || s->bound) return false;
   s->at = place::withdrawing;
   return true;
 }

@@ -43,6 +43,7 @@ struct queue_counters {
   std::uint64_t refused = 0;    // told their producer that the queue is full
   std::uint64_t dropped = 0;    // had to make room: overflow drop-head or dead-letter
   std::uint64_t dead_lettered = 0;
+  std::uint64_t replaced = 0;   // outdated by a newer message with the same key
   std::uint64_t undeliverable = 0;  // were to be dead letters, but there was nowhere to go
 };
 
@@ -168,7 +169,7 @@ class queue {
   void on_arrival(sequence at, stub& s);
   void on_erase(sequence at, const stub& s);
   [[nodiscard]] std::size_t waiting() const;
-  [[nodiscard]] bool refuses(std::size_t octets) const;
+  [[nodiscard]] bool refuses(const message& newcomer);
   [[nodiscard]] std::unique_ptr<letter_detail> refusal() const;
   void tell_refusal(link_ref producer, std::uint32_t id);
   void make_room(sequence newcomer);
@@ -181,6 +182,14 @@ class queue {
   [[nodiscard]] static std::uint8_t level_of(const message& m);
   [[nodiscard]] std::optional<sequence> next_by_level(bool lowest_first);
   void drop(sequence at, stub& s, death_reason why, bool& wrote);
+
+  // queue_last_value.cpp: one message a key
+  void begin_values();
+  [[nodiscard]] bool note_values();
+  void note_value(sequence at, stub& s);
+  void note_late_value(sequence at, stub& s);
+  void supersede(sequence at, stub& s);
+  [[nodiscard]] bool would_replace(const message& m);
 
   // queue_schedule.cpp: what is to wait
   void hold_back(sequence at, stub& s, std::int64_t until);

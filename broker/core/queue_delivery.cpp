@@ -14,6 +14,7 @@ namespace whimbrel::broker::core {
 
 /// Gives out what can be given out. Stops at a body that has to be read first.
 void queue::dispatch() {
+  if (manners_ && manners_->values && !note_values()) [[unlikely]] return;
   if (selection_ != nullptr) [[unlikely]] {
     dispatch_selecting();
   } else {

@@ -9,7 +9,7 @@ namespace whimbrel::broker::core {
 
 /// The message gets its place in the order, and stays nobody's.
 void queue::prepare(letter&& l) {
-  if (manners_ && !l.has(letter_flag::internal) && refuses(l.message->size())) {
+  if (manners_ && !l.has(letter_flag::internal) && refuses(*l.message)) {
     return refuse_part(l);
   }
   ++counters_.in;
@@ -65,7 +65,10 @@ void queue::apply(sequence at) {
     drop(at, *s, death_reason::expired, wrote);
   } else {
     if (s->delayed) static_cast<void>(waits_for_its_time(at, *s));
-    if (manners_) make_room(at);
+    if (manners_) {
+      note_late_value(at, *s);
+      make_room(at);
+    }
   }
   dispatch();
 }

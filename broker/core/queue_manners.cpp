@@ -26,6 +26,8 @@ void queue::set_policy(const queue_policy& policy) {
   const bool leveled = policy.priorities.value_or(false);
   if (leveled != (manners_->levels != nullptr)) leveled ? begin_levels() : end_levels();
   if (manners_->has_single_active() != had_single_active) line_up();
+  begin_values();
+  if (manners_->values) static_cast<void>(note_values());
   trim_to_limit();
   update_own_gate();
   schedule_burials();
@@ -77,7 +79,7 @@ void queue::put_with_manners(message_ptr message, link_ref from, std::uint32_t i
   const bool internal = (flags & letter_flag::internal) != 0;
   const link_ref producer = (flags & letter_flag::presettled) != 0 ? link_ref{} : from;
   if (!manners_) manners_ = std::make_unique<queue_manners>();  // for the schedule
-  if (!internal && refuses(message->size())) return tell_refusal(producer, id);
+  if (!internal && refuses(*message)) return tell_refusal(producer, id);
   ++counters_.in;
   stub& s = enter(std::move(message));
   const sequence at = ring_.end() - 1;
@@ -86,6 +88,7 @@ void queue::put_with_manners(message_ptr message, link_ref from, std::uint32_t i
   if (s.delayed) static_cast<void>(waits_for_its_time(at, s));
   if (s.at == place::available && manners_->levels) manners_->levels->push(at, s.priority);
   store_or_answer(at, s, producer, id);
+  if (manners_->values) static_cast<void>(note_values());
   make_room(at);
   dispatch();
 }
@@ -111,11 +114,12 @@ std::size_t queue::waiting() const {
   return depth_ - held - manners_->leaving;
 }
 
-bool queue::refuses(std::size_t octets) const {
+bool queue::refuses(const message& newcomer) {
   const queue_manners& m = *manners_;
   if (m.overflow() != overflow::reject || !m.limit.is_set()) return false;
+  const std::size_t octets = newcomer.size();
   return m.limit.is_full_for(depth_ - m.leaving, octets) &&
-         m.limit.is_full_for(waiting(), octets);
+         m.limit.is_full_for(waiting(), octets) && !would_replace(newcomer);
 }
 
 std::unique_ptr<letter_detail> queue::refusal() const {
@@ -224,6 +228,7 @@ void queue::on_erase(sequence at, const stub& s) {
   if (s.at == place::leaving) --manners_->leaving;
   if (s.at == place::scheduled) --manners_->later.waiting;
   manners_->limit.remove(at);
+  if (manners_->values) manners_->values->remove(at);
 }
 
 }  // namespace whimbrel::broker::core

@@ -11,6 +11,7 @@
 
 #include "broker/core/dead_letter.hpp"
 #include "broker/core/delivery_time.hpp"
+#include "broker/core/last_values.hpp"
 #include "broker/core/length_limit.hpp"
 #include "broker/core/letter.hpp"
 #include "broker/core/level_order.hpp"
@@ -32,6 +33,7 @@ struct queue_manners {
   queue_policy policy = {};
   length_limit limit = {};
   std::unique_ptr<level_order> levels = {};  // none: order of arrival
+  std::unique_ptr<last_values> values = {};  // none: all messages stay
   std::deque<dying_message> dying = {};
   std::size_t leaving = 0;    // messages in place::leaving, of which `dying` names some
   bool burial_due = false;    // posted, or waiting for the name of the target

@@ -47,6 +47,8 @@ constexpr std::array argument_table = {
     argument{"retry-delay", "x-delayed-retry-min", &queue_policy::retry_delay, 0, ms_max, false},
     argument{"retry-delay-max", "x-delayed-retry-max", &queue_policy::retry_delay_max, 1, ms_max,
              false},
+    argument{"last-value-key", "qpid.last_value_queue_key", &queue_policy::last_value_key, 0, 0,
+             false},
     argument{"priorities", "", &queue_policy::priorities, 0, 0, false},
     argument{"single-active-consumer", "x-single-active-consumer",
              &queue_policy::single_active_consumer, 0, 0, false},
@@ -242,6 +244,7 @@ void merge(queue_policy& first, const queue_policy& then) {
   take(first.expires, then.expires);
   take(first.retry_delay, then.retry_delay);
   take(first.retry_delay_max, then.retry_delay_max);
+  take(first.last_value_key, then.last_value_key);
   take(first.priorities, then.priorities);
   take(first.single_active_consumer, then.single_active_consumer);
   take(first.exclusive_consumer, then.exclusive_consumer);

@@ -33,6 +33,7 @@ struct queue_policy {
   std::optional<std::uint64_t> expires = {};      // ms without a consumer after which it goes
   std::optional<std::uint64_t> retry_delay = {};      // ms a failed message rests, times failures
   std::optional<std::uint64_t> retry_delay_max = {};  // ms, whatever the number of failures
+  std::optional<std::string> last_value_key = {};  // one message for each value of this property
   std::optional<bool> priorities = {};               // ten levels, strictly; else order of arrival
   std::optional<bool> single_active_consumer = {};
   std::optional<bool> exclusive_consumer = {};       // a second one is refused

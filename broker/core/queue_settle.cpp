@@ -138,12 +138,16 @@ void queue::apply_modified(const letter& l, sequence at, stub& s, bool& wrote) {
     s.excluded = true;
   }
   later = retry_time(s, l.has(letter_flag::failed), later);
-  if (later > home_.run_on().wall_ms()) return hold_back(at, s, later);
+  if (later > home_.run_on().wall_ms() && !s.outdated) return hold_back(at, s, later);
   give_back(at, s);
 }
 
-/// Back to its place in the order, unless its time is up.
+/// Back to its place in the order, unless its time is up or a newer one has its key.
 void queue::give_back(sequence at, stub& s) {
+  if (s.outdated) [[unlikely]] {
+    bool wrote = false;
+    return discard(at, s, wrote);
+  }
   if (is_expired(s)) {
     bool wrote = false;
     return drop(at, s, death_reason::expired, wrote);

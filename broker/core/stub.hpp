@@ -48,6 +48,8 @@ struct stub {
   bool annotated : 1 = false;   // the store does not have it as it is now: stays in memory
   bool joint : 1 = false;       // its put is never cancelled out: see joint.hpp
   bool delayed : 1 = false;     // its body may name a time before which it is not delivered
+  bool bound : 1 = false;       // its batch holds what its put brought about: it is not taken back
+  bool outdated : 1 = false;    // a newer one has its key: see queue_last_value.cpp
 };
 static_assert(sizeof(stub) == 32);
 

@@ -4,7 +4,7 @@ of them, priorities, ranks of consumers. The file declares the queues; a policy 
 from proton import Message, symbol
 
 from case import collector
-from peer import (ACCEPTED, MODIFIED, REJECTED, check, check_equal, settle_down, wait)
+from peer import (ACCEPTED, MODIFIED, REJECTED, RELEASED, check, check_equal, settle_down, wait)
 
 CASES, case = collector()
 
@@ -43,6 +43,9 @@ single-active-consumer = true
 [[queue]]
 name = "one"
 exclusive-consumer = true
+[[queue]]
+name = "prices"
+last-value-key = "_AMQ_LVQ_NAME"
 [[policy]]
 name = "ring"
 pattern = "ri*"
@@ -203,6 +206,34 @@ def _(env):
     for priority in (4, 0, 9, 5, 9, 200):
         peer.put(sender, Message(body=priority, durable=True, priority=priority))
     check_equal(bodies(read_all(peer, "levels", 6)), [9, 9, 200, 5, 4, 0], "the order")
+
+
+def put_value(peer, address, key, body, **how):
+    sender = peer.sender(address)
+    peer.put(sender, Message(body=body, durable=True, properties={"_AMQ_LVQ_NAME": key}, **how))
+
+
+@case("last value: one message a key, over a kill too; what is held does not come back", CONFIG)
+def _(env):
+    from peer import Peer
+    broker = env.another_broker(config=CONFIG).start()
+    peer = Peer(broker.port)
+    put_value(peer, "prices", "acme", 0)
+    link = peer.receiver("prices", credit=1)
+    held = peer.receive(link)
+    for body, key in enumerate(["acme", "bolt", "acme", "core", "bolt"], 1):
+        put_value(peer, "prices", key, body)
+    held.outcome(RELEASED)
+    peer.detach(link)
+    browser = peer.receiver("prices", credit=10, copy=True)
+    check_equal(bodies(peer.receive_all(browser, 3)), [3, 4, 5], "what a browser sees")
+    broker.kill()
+    peer.drop()
+    broker.start()
+    peer = Peer(broker.port)
+    put_value(peer, "prices", "core", 6)
+    check_equal(bodies(read_all(peer, "prices", 3)), [3, 5, 6], "after the kill")
+    check(peer.is_empty("prices"), "an outdated message is still there")
 
 
 @case("single active consumer: the next takes over when the first has gone", CONFIG)

@@ -48,6 +48,7 @@ TEST_CASE("queue arguments: ours and those of other brokers set the same fields"
       {"dead-letter-exchange", "x-dead-letter-exchange", value(symbol("dlx"))},
       {"delivery-limit", "x-delivery-limit", value(std::uint8_t{3})},
       {"single-active-consumer", "x-single-active-consumer", value(true)},
+      {"last-value-key", "qpid.last_value_queue_key", value("key")},
   };
   for (const auto& row : rows) {
     CAPTURE(row.ours);
@@ -136,7 +137,8 @@ TEST_CASE("queue arguments: what is written is read back") {
   all.priorities = true;
   all.single_active_consumer = false;
   all.exclusive_consumer = true;
-  CHECK(to_arguments(all).size() == 13);
+  all.last_value_key = "k";
+  CHECK(to_arguments(all).size() == 14);
   CHECK(from(to_arguments(all)) == all);
   CHECK(to_arguments(queue_policy{}).empty());
 }
