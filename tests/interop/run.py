@@ -23,7 +23,10 @@ MODULES = ["cases_outcomes", "cases_messages", "cases_links", "cases_topics", "c
            "cases_restart", "cases_scale", "cases_filters", "cases_management", "cases_ctl",
            "cases_policies", "cases_tools", "cases_http"]
 # What the broker of a suite is told, where that is anything.
-CONFIGS = {"login": cases_security.users}
+RABBITMQ = 'rabbitmq-identity = "4.3.0"\n'
+CONFIGS = {"login": cases_security.users, "jms-login": cases_security.users,
+           "jms-messages": '[[queue]]\nname = "jms-levels"\nx-max-priority = 10\n',
+           "rabbitmq": RABBITMQ, "rabbitmq-restart": RABBITMQ}
 LINE = re.compile(r"^case (ok|FAIL) ([\d.]+) ([^|]*)(?:\| (.*))?$")
 
 
@@ -203,11 +206,21 @@ class Runner:
             config = CONFIGS.get(suite, "")
             self.run_program(client, self.limited(command(folder) + [suite]), workers,
                              config(self.options.broker) if callable(config) else config,
-                             kill_when="kill" if suite == "restart" else None)
+                             kill_when="kill" if suite.endswith("restart") else None)
 
     def run_go(self, workers):
         self.run_suites("go", lambda folder: [os.path.join(folder, "interop")],
                         ["messages", "outcomes", "links", "login", "restart"], workers)
+
+    def run_java(self, workers):
+        def command(folder, name):
+            return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m", "-cp",
+                    "%s/classes:%s/lib/*" % ((os.path.join(folder, name),) * 2), "Main"]
+        self.run_suites("java", lambda folder: command(folder, "jms"),
+                        ["jms-messages", "jms-destinations", "jms-topics", "jms-login",
+                         "jms-restart"], workers)
+        self.run_suites("java", lambda folder: command(folder, "rabbitmq"),
+                        ["rabbitmq", "rabbitmq-restart"], workers)
 
     def run_examples(self, workers):
         """They want port 5672, hence a broker of their own."""
@@ -244,6 +257,8 @@ class Runner:
                 self.run_rhea(workers)
             if "go" in self.options.clients:
                 self.run_go(workers)
+            if "java" in self.options.clients:
+                self.run_java(workers)
             if "examples" in self.options.clients:
                 self.run_examples(workers)
         return self.report.end()
@@ -260,7 +275,7 @@ def main():
     parser.add_argument("--broker", required=True)
     parser.add_argument("--programs", required=True)
     parser.add_argument("--workers", default="1 3")
-    parser.add_argument("--clients", default="python c++ rhea go examples")
+    parser.add_argument("--clients", default="python c++ rhea go java examples")
     parser.add_argument("--only", default="")
     parser.add_argument("--assert-times", action="store_true")
     options = parser.parse_args()
