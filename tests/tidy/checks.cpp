@@ -142,8 +142,8 @@ findings check_line_length(const source_file& file) {
 
 findings check_licence(const source_file& file) {
   const std::size_t at = !file.lines.empty() && file.lines[0].starts_with("#!") ? 1 : 0;
-  constexpr std::array<std::string_view, 7> slashes = {".cpp", ".hpp", ".in",  ".js",
-                                                       ".mjs", ".go",  ".java"};
+  constexpr std::array<std::string_view, 8> slashes = {".cpp", ".hpp", ".in",   ".js",
+                                                       ".mjs", ".go",  ".java", ".rs"};
   const bool is_slashed =
       std::any_of(slashes.begin(), slashes.end(),
                   [&](std::string_view ending) { return file.path.ends_with(ending); });

@@ -85,9 +85,8 @@ class blanker {
 };
 
 bool is_source(const fs::path& file) {
-  constexpr std::array<std::string_view, 9> endings = {".cpp", ".hpp", ".in", ".sh",
-                                                       ".py",  ".js",  ".mjs", ".go",
-                                                       ".java"};
+  constexpr std::array<std::string_view, 10> endings = {
+      ".cpp", ".hpp", ".in", ".sh", ".py", ".js", ".mjs", ".go", ".java", ".rs"};
   // The load generator is an independent program, taken as it is so that figures compare.
   if (file.filename() == "proton_load.cpp") return false;
   const std::string ending = file.extension().string();

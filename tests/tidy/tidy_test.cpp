@@ -210,6 +210,7 @@ TEST_CASE("check: a missing licence is found") {
   CHECK(of(check_licence, "a.js", "//" + text).empty());
   CHECK(of(check_licence, "a.go", "//" + text).empty());
   CHECK(of(check_licence, "a.java", "//" + text).empty());
+  CHECK(of(check_licence, "a.rs", "//" + text).empty());
   CHECK(of(check_licence, "a.java", "#" + text).size() == 1);
   CHECK(of(check_licence, "a.cpp", "#" + text).size() == 1);
   CHECK(of(check_licence, "a.cpp", "\n//" + text).size() == 1);
