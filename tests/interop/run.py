@@ -212,6 +212,10 @@ class Runner:
         self.run_suites("go", lambda folder: [os.path.join(folder, "interop")],
                         ["messages", "outcomes", "links", "login", "restart"], workers)
 
+    def run_rust(self, workers):
+        self.run_suites("rust", lambda folder: [os.path.join(folder, "target/debug/interop")],
+                        ["messages", "login"], workers)
+
     def run_java(self, workers):
         def command(folder, name):
             return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m", "-cp",
@@ -257,6 +261,8 @@ class Runner:
                 self.run_rhea(workers)
             if "go" in self.options.clients:
                 self.run_go(workers)
+            if "rust" in self.options.clients:
+                self.run_rust(workers)
             if "java" in self.options.clients:
                 self.run_java(workers)
             if "examples" in self.options.clients:
@@ -275,7 +281,7 @@ def main():
     parser.add_argument("--broker", required=True)
     parser.add_argument("--programs", required=True)
     parser.add_argument("--workers", default="1 3")
-    parser.add_argument("--clients", default="python c++ rhea go java examples")
+    parser.add_argument("--clients", default="python c++ rhea go rust java examples")
     parser.add_argument("--only", default="")
     parser.add_argument("--assert-times", action="store_true")
     options = parser.parse_args()

@@ -1,17 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Real AMQP 1.0 clients against the built broker: Proton C++, Proton Python, rhea and, where there
-# are the toolchains, go-amqp, Qpid JMS and RabbitMQ's Java client; one line a case, each program
-# against a freshly started broker with 1 and with 3 workers.
+# are the toolchains, go-amqp, fe2o3-amqp, Qpid JMS and RabbitMQ's Java client; one line a case,
+# each program against a freshly started broker with 1 and with 3 workers.
 set -eu
 
 usage() {
   cat <<'END'
 usage: tests/interop/run.sh [--broker BINARY] [--programs DIR] [--workers "1 3"]
-                            [--clients "python c++ rhea go java examples"]
+                            [--clients "python c++ rhea go rust java examples"]
                             [--only REGEX] [--assert-times]
   --broker       default: build/dev/whimbrel
-  --programs     where the C++ programs are, and those in Go and Java are built; default:
+  --programs     where the C++ programs are, and those in other languages are built; default:
                  tests/interop beside the broker
   --only         cases whose "CLIENT NAME" matches (whole programs or suites but in Python)
   --assert-times start times are assertions, for an otherwise idle machine
