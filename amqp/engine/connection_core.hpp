@@ -94,6 +94,8 @@ class connection_core {
   void end_with(session& s, spec::error error);
   /// Both sides have detached.
   void retire(link& l);
+  /// A suspended link has nothing to live for any more.
+  void retire_suspended(link& l);
   void walk(const disposition_walk& w) { walk_ = w; }
   void scan_ready(session& s);
   void on_fresh_attach(link& l) { fresh_attach_ = &l; }

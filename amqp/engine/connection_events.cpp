@@ -80,12 +80,28 @@ void connection_core::bury() {
 void connection_core::retire(link& l) {
   session& on = l.session_;
   if (fresh_attach_ == &l) fresh_attach_ = nullptr;
+  if (!l.keeps_) {
+    l.drop_deliveries();
+    uncount_link(l);
+  }
+  forget_events_of(nullptr, &l);
+  if (l.owes_flow_) std::erase(on.owing_flow_, &l);
+  auto& slot = on.links_[l.handle_];
+  (l.keeps_ ? on.suspended_ : dead_links_).push_back(std::move(slot));
+}
+
+void connection_core::retire_suspended(link& l) {
+  session& on = l.session_;
+  auto& all = on.suspended_;
+  const auto at =
+      std::find_if(all.begin(), all.end(), [&l](const auto& s) { return s.get() == &l; });
+  if (at == all.end()) return;  // its session could not answer the detach, and ends
   l.drop_deliveries();
   uncount_link(l);
   forget_events_of(nullptr, &l);
   if (l.owes_flow_) std::erase(on.owing_flow_, &l);
-  auto& slot = on.links_[l.handle_];
-  dead_links_.push_back(std::move(slot));
+  dead_links_.push_back(std::move(*at));
+  all.erase(at);
 }
 
 void connection_core::retire(session& s) {

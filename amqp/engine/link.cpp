@@ -99,8 +99,17 @@ void link::detach(bool closed, std::optional<spec::error> error) {
   local_ = half::detached;
   incoming_at_detach_ = session_.incoming_.farthest();
   outgoing_at_detach_ = session_.outgoing_.next();
-  drop_deliveries();
+  if (!keeps_) drop_deliveries();
   if (remote_ == half::detached) core().retire(*this);
 }
+
+void link::suspend() {
+  if (local_ != half::attached || remote_ != half::detached || !session_.may_send()) return;
+  end_partial();
+  keeps_ = true;
+  detach(false);
+}
+
+void link::forget() { core().retire_suspended(*this); }
 
 }  // namespace whimbrel::amqp::engine

@@ -54,6 +54,16 @@ class link {
   /// an error the link is closed too, for its endpoint is destroyed [2.6.5].
   void detach(bool closed, std::optional<spec::error> = {});
 
+  /// Answers a detach of the peer's that did not close the link. Deliveries that are not settled
+  /// stay so, and their outcomes are told and settled as before; one that is half sent or half
+  /// received is void. Name and handle are free, but the link lives, and counts as one, until
+  /// `forget` or the end of its session. [2.6.4, 2.7.6]
+  void suspend();
+  /// Of a suspended link: its deliveries are forgotten; it is dead with the next poll_event.
+  void forget();
+  /// Deliveries not settled yet.
+  [[nodiscard]] std::uint32_t unsettled() const { return unsettled_; }
+
   void* context = nullptr;  // the application's
 
  protected:
@@ -71,6 +81,8 @@ class link {
   void send_bare_attach();
   /// Forgets the link's deliveries on the session.
   virtual void drop_deliveries() = 0;
+  /// The peer has detached in the middle of a delivery.
+  virtual void end_partial() = 0;
   [[nodiscard]] connection_core& core() const;
 
   session& session_;
@@ -83,6 +95,7 @@ class link {
   bool owes_flow_ = false;   // is in session::owing_flow_
   bool failed_ = false;      // we detached it with an error
   bool errant_ = false;      // ... which was of the peer's making
+  bool keeps_ = false;       // suspended: its deliveries outlive its attachment
   spec::sender_settle_mode snd_mode_ = spec::sender_settle_mode::mixed;
   spec::receiver_settle_mode rcv_mode_ = spec::receiver_settle_mode::first;
   std::uint32_t handle_ = 0;
@@ -143,8 +156,6 @@ class sender final : public link {
   /// Link-state properties, one encoded map: told with a flow now, and with each from here on.
   /// [2.7.4]
   void tell_properties(std::span<const std::byte> encoded);
-  /// Deliveries not settled yet.
-  [[nodiscard]] std::uint32_t unsettled() const { return unsettled_; }
   /// Calls visit(delivery_id, token, sent_whole) for each, oldest first.
   using visitor = void (*)(void* context, std::uint32_t delivery_id, std::uint64_t token,
                            bool whole);
@@ -181,6 +192,7 @@ class sender final : public link {
   void on_flow(const spec::fast::flow_view&);
   void fill(spec::fast::flow_view&) const;
   void drop_deliveries() override;
+  void end_partial() override;
 
   sender_credit credit_ = {};
   std::optional<std::uint32_t> available_ = {};
@@ -210,7 +222,6 @@ class receiver final : public link {
   void update(std::uint32_t delivery_id, std::span<const std::byte> state);
   /// `token` comes back with the `settled` event of this delivery.
   void remember(std::uint32_t delivery_id, std::uint64_t token);
-  [[nodiscard]] std::uint32_t unsettled() const { return unsettled_; }
 
  private:
   friend class session;
@@ -255,6 +266,7 @@ class receiver final : public link {
   void on_settled(std::uint32_t count);
   void drop_partial();
   void drop_deliveries() override;
+  void end_partial() override;
   [[nodiscard]] std::uint32_t allowance() const;
   void report_drained();
 

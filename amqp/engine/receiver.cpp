@@ -247,6 +247,19 @@ void receiver::on_settled(std::uint32_t count) {
     session_.owe_flow(*this);
 }
 
+/// The rest cannot come any more: the sender is told that nothing becomes of it.
+void receiver::end_partial() {
+  if (partial_.active && partial_.has_entry) {
+    if (!partial_.settled) {
+      settle(partial_.id, spec::fast::released_octets);
+    } else if (session_.received_.find(partial_.id) != nullptr) {
+      session_.received_.erase(partial_.id);
+      on_settled(1);
+    }
+  }
+  drop_partial();
+}
+
 void receiver::drop_partial() {
   core().remove_partial(partial_.octets);
   partial_ = {};

@@ -208,7 +208,20 @@ void sender::on_settled(std::uint32_t count) {
   unsettled_ -= count;
   if (!was_full) [[likely]]
     return;
-  if (credit_.credit() > 0) core().defer(event_kind::sender_ready, &session_, this);
+  if (credit_.credit() > 0 && is_attached())
+    core().defer(event_kind::sender_ready, &session_, this);
+}
+
+/// The receiver is told that no more of it comes, if the window admits a frame. [2.7.5]
+void sender::end_partial() {
+  if (!partial_.active) return;
+  if (!partial_.settled && session_.sent_.find(partial_.id) != nullptr) {
+    session_.sent_.erase(partial_.id);
+    --unsettled_;
+  }
+  partial_.drained = false;
+  send_abort();
+  partial_ = {};
 }
 
 void sender::finish_drain() {

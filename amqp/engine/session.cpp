@@ -253,6 +253,7 @@ void session::become_dirty() {
 
 /// What the links of the session hold of the connection's allowances.
 void session::drop_accounts() {
+  for (const auto& l : suspended_) core_.uncount_link(*l);
   for (const auto& l : links_) {
     if (!l) continue;
     core_.uncount_link(*l);
@@ -267,6 +268,7 @@ void session::drop_links() {
   sent_ = {};
   received_ = {};
   links_.clear();
+  suspended_.clear();
 }
 
 void session::release_spare() {

@@ -148,6 +148,7 @@ class session {
   disposition_range as_receiver_ = {};
   std::vector<std::unique_ptr<link>> links_ = {};  // by our handle
   std::vector<link*> by_remote_handle_ = {};       // null where nothing is attached
+  std::vector<std::unique_ptr<link>> suspended_ = {};  // have no handle, but deliveries
   std::vector<link*> owing_flow_ = {};
   // Senders still to be told that they may go on: all from this handle of ours on.
   bool scan_ready_ = false;

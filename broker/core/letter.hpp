@@ -110,7 +110,7 @@ class link_end {
   /// deliver, verdict, answer, drained, gate, detached. Must not destroy the link before returning.
   virtual void on_letter(letter&&) = 0;
   /// Another link has its name now. Says which queue it had dealings with, if any: whatever it
-  /// still has to tell it has been sent.
+  /// still has to tell it has been sent. May destroy the link.
   virtual queue_ref on_stolen() { return {}; }
 };
 

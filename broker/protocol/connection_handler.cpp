@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "amqp/engine/link.hpp"
 #include "amqp/engine/session.hpp"
 #include "amqp/sasl/plain.hpp"
 #include "amqp/spec/conditions.hpp"
@@ -18,6 +19,15 @@ namespace whimbrel::broker::protocol {
 namespace engine = amqp::engine;
 namespace conditions = amqp::spec::conditions;
 using engine::event_kind;
+
+namespace {
+
+/// Whether two wire ends are of one link. [2.6.1]
+bool is_same_link(const engine::link& a, const engine::link& b) {
+  return &a.on() == &b.on() && a.is_sender() == b.is_sender() && a.name() == b.name();
+}
+
+}  // namespace
 
 connection_handler::connection_handler(context& with, engine::connection& eng, peer who,
                                        std::function<void()> want_flush)
@@ -37,6 +47,7 @@ void connection_handler::on_events() {
   while (const engine::event* e = engine_.poll_event()) on_event(*e);
   for (outgoing_link* link : settling_) link->flush_settlements();
   settling_.clear();
+  if (!suspended_.empty()) [[unlikely]] sweep_suspended();
   if (engine_.has_output() || engine_.is_finished()) want_flush_();
 }
 
@@ -152,7 +163,20 @@ void connection_handler::on_attached(const engine::event& e) {
   }
   link_base& link = *made;
   links_.push_back(std::move(made));
+  if (!suspended_.empty()) follow_suspended(link, *e.attach);
   link.start(*e.attach);
+}
+
+/// A link that is attached again on its session goes on: what it holds stays where it is [2.6.4]. A
+/// peer that says what it still knows of that resumes the link instead: then all goes back first,
+/// for no delivery is resumed here, and our attach has none to tell. [2.6.5, 2.6.13]
+void connection_handler::follow_suspended(link_base& fresh, const amqp::spec::attach& asked) {
+  const auto last = std::find_if(suspended_.begin(), suspended_.end(), [&](const link_base* s) {
+    return s->after() == nullptr && is_same_link(s->wire(), fresh.wire());
+  });
+  if (last == suspended_.end()) return;
+  fresh.follow(**last);
+  if (asked.unsettled) end_before(fresh);
 }
 
 void connection_handler::on_detached(const engine::event& e) {
@@ -161,8 +185,32 @@ void connection_handler::on_detached(const engine::event& e) {
   const bool closed = e.closed && !e.by_us;
   auto* link = static_cast<link_base*>(wire.context);
   if (closed && link != nullptr && link->on_closing()) return;
+  const bool is_plain = !e.closed && e.error == nullptr;
+  if (is_plain && link != nullptr && link->suspend()) return suspended_.push_back(link);
+  if (link != nullptr) end_before(*link);
   drop(wire, closed ? departure::closed : departure::detached);
   wire.detach(closed);
+}
+
+void connection_handler::end_suspended(link_base& link) {
+  engine::link& wire = link.wire();
+  drop(wire, departure::detached);
+  wire.forget();
+}
+
+void connection_handler::end_before(const link_base& link) {
+  while (link.before() != nullptr) end_suspended(*link.before());
+}
+
+/// Those go whose last delivery has been settled; but who has the name stays while one that it has
+/// followed still holds something, or that would not be found when the name is attached elsewhere.
+void connection_handler::sweep_suspended() {
+  for (std::size_t i = 0; i < suspended_.size();) {
+    link_base& link = *suspended_[i];
+    const bool has_past = link.before() != nullptr && link.after() == nullptr;
+    if (link.wire().unsettled() > 0 || has_past) ++i;
+    else end_suspended(link);
+  }
 }
 
 void connection_handler::end_closing(link_base& link, std::optional<amqp::spec::error> error) {
@@ -195,9 +243,11 @@ void connection_handler::drop(engine::link& wire, departure why) {
   forget(*link);
 }
 
-void connection_handler::forget(const link_base& link) {
+void connection_handler::forget(link_base& link) {
   std::erase(settling_, &link);
   std::erase(presettled_, &link);
+  if (!suspended_.empty()) std::erase(suspended_, &link);
+  link.step_out();
   const auto found = std::find_if(links_.begin(), links_.end(),
                                   [&](const auto& l) { return l.get() == &link; });
   if (found == links_.end()) return;

@@ -49,6 +49,10 @@ class connection_handler {
   void want_flush() { want_flush_(); }
   /// Answers the peer's closing detach, with an error if what it asked for was not done.
   void end_closing(link_base& link, std::optional<amqp::spec::error> error);
+  /// What the suspended link still holds goes back, and the link with it.
+  void end_suspended(link_base& link);
+  /// The same for all that this link has followed.
+  void end_before(const link_base& link);
 
   /// A queue that goes with this connection.
   void own(const std::string& queue) { owned_.push_back(queue); }
@@ -70,7 +74,9 @@ class connection_handler {
   void on_session_ended(const amqp::engine::event& e);
   void on_closed(const amqp::engine::event& e);
   void drop(amqp::engine::link& wire, departure why);
-  void forget(const link_base& link);
+  void forget(link_base& link);
+  void follow_suspended(link_base& fresh, const amqp::spec::attach& asked);
+  void sweep_suspended();
 
   context& with_;
   amqp::engine::connection& engine_;
@@ -81,6 +87,7 @@ class connection_handler {
   std::string user_claimed_ = {};   // while the password is checked
   const security::permissions* allowed_ = nullptr;
   std::vector<std::unique_ptr<link_base>> links_;
+  std::vector<link_base*> suspended_;  // of links_, oldest first
   std::vector<std::string> owned_;  // exclusive queues
   std::vector<outgoing_link*> settling_;
   std::vector<outgoing_link*> presettled_;

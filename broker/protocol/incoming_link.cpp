@@ -32,11 +32,13 @@ incoming_link::incoming_link(connection_handler& owner, context& with,
     : link_base(owner, with, wire), wire_in_(wire), credit_target_(with.settings.link_credit) {}
 
 void incoming_link::start(const amqp::spec::attach& asked) {
+  amqp::codec::raw before = std::move(asked_.target);
   asked_ = asked;
-  if (asked.target.empty()) {
+  if (asked.target.empty()) asked_.target = std::move(before);
+  if (asked_.target.empty()) {
     return refuse(conditions::invalid_field, "the attach names no target");
   }
-  const auto target = amqp::codec::from_raw<amqp::spec::target>(asked.target);
+  const auto target = amqp::codec::from_raw<amqp::spec::target>(asked_.target);
   if (target.has_error()) {
     return refuse(conditions::not_implemented,
                   "the target is not an amqp:target:list: this version has no transactions");
@@ -76,7 +78,10 @@ void incoming_link::on_resolved(const core::node_reply& reply) {
 
 void incoming_link::answer_attach() {
   attached_ = true;
-  wire_in_.attach(reply_to_sender(asked_, with_.settings.max_message_size));
+  // Where each message has its own way some may wait to be sent on it, and not behind a new link.
+  staying_ = (queue_ || exchange_.at) && temporary_.empty() &&
+             target_outlives_detach(asked_.target);
+  wire_in_.attach(reply_to_sender(asked_, with_.settings.max_message_size, staying_));
 }
 
 // --- messages --------------------------------------------------------------------------------
@@ -137,11 +142,15 @@ void incoming_link::on_letter(core::letter&& l) {
       }
       return on_verdict(l.id, static_cast<std::uint32_t>(l.last) + 1, l.outcome);
     case core::letter_kind::gate:
+      if (suspended_) return;
       on_gate(l.id, l.has(core::letter_flag::open));
       // What was granted stays granted; the gate only stops more. [2.6.7]
       if (gate_open_) top_up();
       break;
-    case core::letter_kind::detached: detach(l.detail->condition, l.detail->description); break;
+    case core::letter_kind::detached:
+      if (suspended_) return;  // what it has put will be answered
+      detach(l.detail->condition, l.detail->description);
+      break;
     default: return;
   }
   owner_.want_flush();
@@ -179,6 +188,26 @@ void incoming_link::top_up() {
 void incoming_link::on_gone(departure) {
   ending_ = true;
   partial_.clear();
+  if (!std::exchange(suspended_, false)) leave();
+}
+
+/// The producer will hear of its messages.
+bool incoming_link::suspend() {
+  if (!may_suspend()) return false;
+  suspended_ = true;
+  leave();
+  gate_open_ = false;
+  partial_.clear();
+  wire_in_.suspend();
+  return true;
+}
+
+/// Without a target of its own the attach means the one that was. [2.6.3]
+void incoming_link::take_over(const link_base& before) {
+  asked_.target = static_cast<const incoming_link&>(before).asked_.target;
+}
+
+void incoming_link::leave() {
   if (!queue_) return unwatch_gates();
   core::letter l;
   l.kind = core::letter_kind::remove_producer;

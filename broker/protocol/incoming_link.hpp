@@ -31,8 +31,11 @@ class incoming_link final : public link_base {
   void on_verdict(std::uint32_t id, std::uint32_t count, core::outcome what) override;
   void on_resolved(const core::node_reply& reply) override;
   void on_gone(departure why) override;
+  bool suspend() override;
 
  private:
+  void take_over(const link_base& before) override;
+
   struct waiting {
     core::message_ptr message;
     std::string to;
@@ -65,6 +68,7 @@ class incoming_link final : public link_base {
   void answer_attach();
   void on_refusal(const core::letter& l);
   void top_up();
+  void leave();
 
   amqp::engine::receiver& wire_in_;
   amqp::spec::attach asked_ = {};

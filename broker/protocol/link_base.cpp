@@ -41,11 +41,30 @@ void link_base::take_name(std::function<void()> then) {
 
 /// Somebody attached it elsewhere. What it holds goes back first, so that the new link finds it.
 core::queue_ref link_base::on_stolen() {
-  if (ending_) return queue_;
+  const core::queue_ref queue = queue_;
+  owner_.end_before(*this);
+  if (suspended_) {
+    owner_.end_suspended(*this);  // and this is no more
+    return queue;
+  }
+  if (ending_) return queue;
   on_gone(departure::detached);
   detach(amqp::spec::conditions::stolen, "the link was attached again");
   owner_.want_flush();
-  return queue_;
+  return queue;
+}
+
+void link_base::follow(link_base& before) {
+  before_ = &before;
+  before.after_ = this;
+  if (std::exchange(before.named_, false)) with_.nodes.names().release(home(), before.self_);
+  take_over(before);
+}
+
+void link_base::step_out() {
+  if (before_ != nullptr) before_->after_ = after_;
+  if (after_ != nullptr) after_->before_ = before_;
+  before_ = after_ = nullptr;
 }
 
 void link_base::resolve(core::node_request request) {

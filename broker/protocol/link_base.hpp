@@ -19,7 +19,12 @@ class connection_handler;
 enum class departure : std::uint8_t { closed, detached, session_ended, connection_lost };
 
 ///     asked ──resolved──> attached ──on_gone──> (destroyed)
+///        │                   ├──detached by the peer──> suspended ──on_gone──> (destroyed)
 ///        └──refused──────────┴──detached by us──> ending ──on_gone──> (destroyed)
+///
+/// Suspended is a link whose peer has detached without closing it, while deliveries are unsettled
+/// that its terminus is to keep. They go on until they are settled, their session ends, the link
+/// is closed, or it is attached in another place. [2.6.4, 2.7.6]
 class link_base : public core::link_end {
  public:
   /// Links of queues are told of their events by name, the few others through `on_event`.
@@ -47,8 +52,22 @@ class link_base : public core::link_end {
   core::queue_ref on_stolen() override;
   /// The peer closes the link. True: connection_handler::end_closing is called later.
   virtual bool on_closing() { return false; }
+  /// The peer has detached without closing. True: the link is suspended, its detach answered.
+  virtual bool suspend() { return false; }
+  /// Called before `start`: this is the suspended link `before`, attached again on its session,
+  /// which has the name now.
+  void follow(link_base& before);
+  /// The suspended link that this one has followed; the one that has followed this.
+  [[nodiscard]] link_base* before() const { return before_; }
+  [[nodiscard]] link_base* after() const { return after_; }
+  /// Of those two, no more.
+  void step_out();
 
  protected:
+  virtual void take_over(const link_base& /*before*/) {}
+  [[nodiscard]] bool may_suspend() const {
+    return staying_ && !ending_ && (wire_.unsettled() > 0 || before_ != nullptr);
+  }
   /// Goes on when this link alone has its name; whoever had it has given back what it held. [2.6.1]
   void take_name(std::function<void()> then);
   /// Asks for the node; the answer comes to on_resolved, unless the link has gone by then.
@@ -65,8 +84,12 @@ class link_base : public core::link_end {
   kind of_ = kind::queue;
   core::queue_ref queue_{};
   std::string temporary_ = {};  // the name of the node that was made for this link and goes with it
+  link_base* before_ = nullptr;
+  link_base* after_ = nullptr;
   bool named_ = false;  // has asked for its name
   bool attached_ = false;
+  bool staying_ = false;  // its terminus outlives the link's detaching
+  bool suspended_ = false;
   bool ending_ = false;
 };
 

@@ -39,12 +39,14 @@ outgoing_link::outgoing_link(connection_handler& owner, context& with, engine::s
     : link_base(owner, with, wire), wire_out_(wire) {}
 
 void outgoing_link::start(const amqp::spec::attach& asked) {
+  std::optional<amqp::spec::source> before = std::move(asked_.source);
   asked_ = asked;
+  if (!asked.source) asked_.source = std::move(before);
   message_size_max_ = asked.max_message_size.value_or(0);
   if (message_size_max_ == 0) message_size_max_ = ~std::uint64_t{0};
   // One without a source asks about the link of its name, which stays whose it is.
-  if (!asked.source) return look_up();
-  const amqp::spec::source& source = *asked.source;
+  if (!asked_.source) return look_up();
+  const amqp::spec::source& source = *asked_.source;
   if (!source.dynamic && !source.address) {
     return refuse(conditions::not_found, "the source has no address");
   }
@@ -67,7 +69,7 @@ void outgoing_link::start(const amqp::spec::attach& asked) {
   request.dynamic = source.dynamic;
   request.to_consume = true;
   request.hint = hint_of(source.capabilities);
-  request.wish = wish_of(asked, owner_.container());
+  request.wish = wish_of(asked_, owner_.container());
   take_name([this, request = std::move(request)] { resolve(request); });
 }
 
@@ -86,6 +88,11 @@ void outgoing_link::on_resolved(const core::node_reply& reply) {
   if (reply.subscribed) in_force.browsing = browsing_ = false;
   in_force.subscribed = reply.subscribed;
   in_force.lasting = reply.subscribed && request_lasts(asked_);
+  // A subscription's consumers come and go by detaching, and others wait for what they held; nodes
+  // of a link go with it; and who only looks, or has been told all, holds nothing.
+  staying_ = !browsing_ && !presettled_ && !reply.subscribed && !in_force.dynamic &&
+             outlives_detach(asked_.source->expiry_policy);
+  in_force.staying = staying_;
   subscription_ = reply.subscription;
   ticket_ = reply.ticket;
   attached_ = true;
@@ -381,7 +388,7 @@ void outgoing_link::send_settle(const range& what, const stated_outcome& how, bo
 
 /// The queue has made it final: the consumer may forget it. [2.6.12]
 void outgoing_link::on_answer(const core::letter& l) {
-  if (ending_) return;
+  if (ending_ && !suspended_) return;
   const auto state = plain_octets(l.outcome);
   wire_out_.settle_range(l.id, l.id + static_cast<std::uint32_t>(l.last), state);
 }
@@ -393,15 +400,41 @@ void outgoing_link::on_gone(departure why) {
   settle_written();
   give_back_oversized();
   ending_ = true;
+  if (std::exchange(suspended_, false)) return give_back_all();
   if (!queue_ || std::exchange(left_, true)) return;
   if (ticket_ != 0) with_.nodes.leave(home(), subscription_, ticket_, why == departure::closed);
-  // First, or what is given back would come straight here again.
+  leave_queue();
+  if (!browsing_) give_back_all();
+}
+
+/// Comes first, or what is given back would come straight here again.
+void outgoing_link::leave_queue() {
   core::letter l;
   l.kind = core::letter_kind::unsubscribe;
   l.link = self_;
   l.queue = queue_;
   home().send(std::move(l));
-  if (!browsing_) give_back_all();
+}
+
+/// The consumer keeps what it has been sent whole, and may still say what became of it.
+bool outgoing_link::suspend() {
+  if (!may_suspend() || left_) return false;
+  flush_settlements();
+  give_back_oversized();
+  ending_ = suspended_ = left_ = true;
+  leave_queue();
+  give_back_all();
+  partial_.reset();
+  wire_out_.suspend();
+  return true;
+}
+
+/// Tags go on where they were, for those of before may be unsettled [2.6.12]. Without a source of
+/// its own the attach means the one that was. [2.6.3]
+void outgoing_link::take_over(const link_base& before) {
+  const auto& was = static_cast<const outgoing_link&>(before);
+  next_tag_ = was.next_tag_;
+  asked_.source = was.asked_.source;
 }
 
 /// Deliveries sent whole may have been seen: they come back as failed, or as the source's
@@ -414,6 +447,7 @@ void outgoing_link::give_back_all() {
   wire_out_.each_unsettled(
       [](void* context, std::uint32_t, std::uint64_t token, bool whole) {
         auto& s = *static_cast<visit_state*>(context);
+        if (whole && s.self.suspended_) return;
         const stated_outcome& how = whole ? s.whole : stated_outcome{outcome::released};
         s.self.send_settle({token, token, 0}, how, false);
       },

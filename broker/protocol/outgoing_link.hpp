@@ -47,8 +47,11 @@ class outgoing_link final : public link_base {
   void on_resolved(const core::node_reply& reply) override;
   void on_gone(departure why) override;
   bool on_closing() override;
+  bool suspend() override;
 
  private:
+  void take_over(const link_base& before) override;
+
   struct kept {  // a delivery that waits
     core::message_ptr message;
     core::delivery what;
@@ -80,6 +83,7 @@ class outgoing_link final : public link_base {
   void finish_drain_if_done();
   void set_aside(core::sequence at);
   void give_back_oversized();
+  void leave_queue();
   void give_back_all();
 
   amqp::engine::sender& wire_out_;

@@ -38,11 +38,12 @@ amqp::codec::map lifetime_of_dynamic() {
   return out;
 }
 
-/// Nothing of such a terminus is found again once its link has gone, and the reply says so. [3.5.6]
+/// Such a terminus goes with its link, or one that stays with its session: at once, and the reply
+/// says so. [3.5.6]
 template <class Terminus>
-void end_with_link(Terminus& t) {
+void end_with_link(Terminus& t, bool staying = false) {
   t.durable = spec::terminus_durability::none;
-  t.expiry_policy = "link-detach";
+  t.expiry_policy = staying ? "session-end" : "link-detach";
   t.timeout = 0;
 }
 
@@ -75,6 +76,17 @@ core::node_hint hint_of(const amqp::codec::multiple<symbol>& capabilities) {
     return core::node_hint::queue;
   }
   return core::node_hint::any;
+}
+
+/// A policy that we do not know promises nothing.
+bool outlives_detach(const symbol& expiry_policy) {
+  return expiry_policy == "session-end" || expiry_policy == "connection-close" ||
+         expiry_policy == "never";
+}
+
+bool target_outlives_detach(const amqp::codec::raw& target) {
+  const auto read = amqp::codec::from_raw<spec::target>(target);
+  return read.has_value() && outlives_detach(read->expiry_policy);
 }
 
 bool request_lasts(const spec::attach& asked) {
@@ -120,7 +132,8 @@ spec::target dynamic_target(const spec::target& asked, std::string name) {
   return out;
 }
 
-spec::attach reply_to_sender(const spec::attach& asked, std::uint64_t max_message_size) {
+spec::attach reply_to_sender(const spec::attach& asked, std::uint64_t max_message_size,
+                             bool staying) {
   spec::attach reply;
   reply.snd_settle_mode = asked.snd_settle_mode;
   reply.rcv_settle_mode = asked.rcv_settle_mode;
@@ -128,7 +141,7 @@ spec::attach reply_to_sender(const spec::attach& asked, std::uint64_t max_messag
   reply.source = asked.source.value_or(spec::source{});
   auto target = amqp::codec::from_raw<spec::target>(asked.target);
   if (target.has_value()) {
-    end_with_link(*target);
+    end_with_link(*target, staying);
     target->dynamic_node_properties.reset();
     target->capabilities = kept(target->capabilities);
     reply.target = amqp::codec::to_raw(*target);
@@ -148,7 +161,7 @@ spec::attach reply_to_receiver(const spec::attach& asked, const source_in_force&
   spec::source in_force = asked.source.value_or(spec::source{});
   in_force.address = source.address;
   if (source.lasting) in_force.timeout = 0;
-  else end_with_link(in_force);
+  else end_with_link(in_force, source.staying);
   in_force.dynamic = source.dynamic;
   in_force.dynamic_node_properties.reset();
   if (source.dynamic) in_force.dynamic_node_properties = lifetime_of_dynamic();

@@ -19,9 +19,9 @@ namespace whimbrel::broker::protocol {
 [[nodiscard]] amqp::spec::target dynamic_target(const amqp::spec::target& asked, std::string name);
 
 /// Our attach to a peer that sends: its termini are echoed, for nothing in them is refused here
-/// but durability, which a terminus of ours does not have.
+/// but durability, which a terminus of ours does not have. `staying`: see source_in_force.
 [[nodiscard]] amqp::spec::attach reply_to_sender(const amqp::spec::attach& asked,
-                                                 std::uint64_t max_message_size);
+                                                 std::uint64_t max_message_size, bool staying);
 
 struct source_in_force {
   std::string address = {};
@@ -30,7 +30,13 @@ struct source_in_force {
   amqp::codec::map filter = {};  // those that are applied
   bool subscribed = false;  // a subscription's, to a topic or an exchange
   bool lasting = false;     // ... which is found again
+  bool staying = false;     // keeps its link's deliveries until the session ends
 };
+
+/// Whether a terminus of this expiry-policy is to be there when its link has detached.
+[[nodiscard]] bool outlives_detach(const amqp::symbol& expiry_policy);
+/// The same of an encoded target.
+[[nodiscard]] bool target_outlives_detach(const amqp::codec::raw& target);
 
 /// Whether the source's terminus is to outlive its link.
 [[nodiscard]] bool request_lasts(const amqp::spec::attach& asked);

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from proton import Message, Terminus
+from proton import Endpoint, Message, Terminus
 
 from broker_process import StartFailed
 from case import collector
@@ -222,6 +222,83 @@ def _(env):
         peers[0].put(producer, Message(body=body))
     bodies = [peer.receive(link).accept().body for peer, link in zip(peers, links)]
     check_equal(sorted(bodies), ["a", "b"], "each has one")
+
+
+@case("what a consumer holds stays with it when it detaches without closing")
+def _(env):
+    peer, other = env.peer(), env.peer()
+    address = env.address()
+    producer = peer.sender(address)
+    for i in range(4):
+        peer.put(producer, Message(body=i))
+    session = peer.new_session()
+    link = peer.receiver(address, name="kept", session=session, credit=3)
+    check_equal(link.remote_source.expiry_policy, Terminus.EXPIRE_WITH_SESSION, "policy in force")
+    held = peer.receive_all(link, 3)
+    peer.detach_open(link)
+    there = other.receiver(address)
+    check_equal([m.body for m in other.drain(there)], [3], "what others find")
+    held[0].accept()
+    again = peer.receiver(address, name="kept-2", session=session)
+    check_equal([m.body for m in peer.drain(again)], [], "what the session finds")
+    session.close()
+    wait(lambda: session.state & Endpoint.REMOTE_CLOSED, "end")
+    back = other.drain(there)
+    check_equal([m.body for m in back], [1, 2], "what the session's end gives back")
+    check_equal([m.message.delivery_count for m in back], [1, 1], "delivery-counts")
+
+
+@case("what a consumer holds goes back when it detaches, if its expiry-policy is link-detach")
+def _(env):
+    peer, other = env.peer(), env.peer()
+    address = env.address()
+    peer.put(peer.sender(address), Message(body="x"))
+
+    def brief(link):
+        link.source.expiry_policy = Terminus.EXPIRE_WITH_LINK
+    link = peer.receiver(address, credit=1, configure=brief)
+    check_equal(link.remote_source.expiry_policy, Terminus.EXPIRE_WITH_LINK, "policy in force")
+    peer.receive(link)
+    peer.detach_open(link)
+    there = other.receiver(address, credit=1)
+    check_equal(other.receive(there).body, "x", "what others find")
+
+
+@case("what a detached consumer holds goes back when its link is attached elsewhere")
+def _(env):
+    one, two = env.peer(container_id="mover"), env.peer(container_id="mover")
+    address = env.address()
+    one.put(one.sender(address), Message(body="x"))
+    link = one.receiver(address, name="moving", credit=1)
+    one.receive(link)
+    one.detach_open(link)
+    moved = two.receiver(address, name="moving", credit=1)
+    check_equal(two.receive(moved).accept().body, "x", "on the other connection")
+
+
+@case("what a detached consumer holds goes back when its connection is cut")
+def _(env):
+    one, two = env.peer(), env.peer()
+    address = env.address()
+    one.put(one.sender(address), Message(body="x"))
+    link = one.receiver(address, credit=1)
+    one.receive(link)
+    one.detach_open(link)
+    there = two.receiver(address, credit=1)
+    one.drop()
+    check_equal(two.receive(there).accept().message.delivery_count, 1, "delivery-count")
+
+
+@case("outcomes of a hundred durable messages are told behind their producer's detach")
+def _(env):
+    peer = env.peer()
+    address = env.address()
+    producer = peer.sender(address)
+    sent = [peer.send(producer, Message(body=i, durable=True)) for i in range(100)]
+    peer.detach_open(producer)
+    for one in sent:
+        check_equal(peer.outcome(one), ACCEPTED, "the outcome of a send")
+    check_equal(len(peer.drain(peer.receiver(address), 200)), 100, "messages there")
 
 
 def small(octets):

@@ -128,6 +128,7 @@ class Peer:
     def __init__(self, port, user=None, password=None, sasl="ANONYMOUS", container_id=None,
                  max_frame_size=None, channel_max=None, open=True, desired=None, idle=None):
         self.inbox = {}
+        self.detached = set()  # names of links that the other side detached without closing
         self.partial = {}
         self.condition = None
         self.transport = Transport(Transport.CLIENT)
@@ -209,6 +210,8 @@ class Peer:
             self.socket = None
 
     def _on_event(self, event):
+        if event.type == Event.LINK_REMOTE_DETACH:
+            self.detached.add(event.link.name)
         if event.type != Event.DELIVERY:
             return
         delivery = event.delivery
@@ -327,6 +330,14 @@ class Peer:
     def detach(self, link):
         link.close()
         wait(lambda: self.is_refused(link), "the answer to detach")
+
+    def detach_open(self, link):
+        """Detaches without closing."""
+        self.detached.discard(link.name)
+        link.detach()
+        wait(lambda: link.name in self.detached or self.is_refused(link), "the answer to detach")
+        check(link.name in self.detached, "the link was closed instead: %s"
+              % self.why_refused(link))
 
     # --- messages ---
     def send(self, link, message, settled=False, tag=None):

@@ -100,6 +100,8 @@ struct endpoint {
   std::vector<recorded> events = {};
   /// Called with each event while it is valid.
   std::function<void(const engine::event&)> on_event = {};
+  /// Polls the events itself: nothing is recorded then.
+  std::function<void()> polled_by = {};
   bool keeps_record = true;
   std::uint64_t octets_out = 0;
   std::vector<std::byte>* tap = nullptr;  // sees all that goes out
@@ -107,6 +109,7 @@ struct endpoint {
   explicit endpoint(engine::options settings) : wire(std::move(settings)) {}
 
   void drain_events() {
+    if (polled_by) return polled_by();
     while (const engine::event* e = wire.poll_event()) {
       if (keeps_record) events.emplace_back(*e);
       if (on_event) on_event(*e);
