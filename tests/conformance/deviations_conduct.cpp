@@ -388,6 +388,16 @@ std::vector<deviation> conduct_faults() {
          payload = described(0x74, map_of({enc("k"), hex("41")})) + data_message("x");
          return true;
        })},
+      {"no ear for what comes behind a detach without closed",
+       "T-2.7.6-e",
+       "T-2.6.4-b",
+       [](exchange& e, const frame& f, hooks& out) {
+         const auto* d = f.as<spec::detach>();
+         if (d != nullptr && !d->closed && !d->error) e.numbers["detached"] = 1;
+         if (f.as<spec::attach>() != nullptr) e.numbers.erase("detached");
+         if (f.as<spec::disposition>() != nullptr && e.has("detached")) out.clear();
+       },
+       {}},
       {"two outcomes for one delivery",
        "M-3.4-a",
        "",
