@@ -81,6 +81,7 @@ enum class record_kind : std::uint8_t {
   unsettled,
   stream,
   setting,
+  duplicates,
 };
 struct record {
   record_kind kind = record_kind::setting;

@@ -64,6 +64,7 @@ void directory::on_record(storage::record_kind kind, std::string_view key,
     if (auto policy = decode_policy(key, value)) policies_.set(*std::move(policy));
     return;
   }
+  if (kind == storage::record_kind::duplicates) return restore_ids(key, value);
   if (kind != storage::record_kind::queue) return;
   const auto fields = amqp::codec::decode<amqp::codec::map>(value);
   const auto id = fields.has_value() ? fields->get<std::uint64_t>("id") : std::nullopt;
@@ -78,6 +79,16 @@ void directory::on_record(storage::record_kind kind, std::string_view key,
   n.queue = home.create_queue({name, n.id, true, false, n.as.auto_delete});
   n.ready = true;
   recovering_[*id] = home.find(n.queue);
+}
+
+/// Queues have been seen before: those of a queue that is not there go.
+void directory::restore_ids(std::string_view key, std::span<const std::byte> value) {
+  const auto which = duplicate_window::read_key(key);
+  const auto id = which ? static_cast<std::uint64_t>(which->first) : 0;
+  const auto found = recovering_.find(id);
+  if (found != recovering_.end()) return found->second->restore_ids(which->second, value);
+  last_id_ = std::max(last_id_, id);
+  orphan_ids_.emplace_back(key);
 }
 
 void directory::on_entries(std::span<const storage::recovered_entry> entries) {
@@ -100,6 +111,9 @@ std::size_t directory::finish_recovery() {
   install_policies();
   for (const storage::queue_id id : orphans_) shards_[0]->commits().drop_queue(id);
   orphans_.clear();
+  for (const std::string& key : std::exchange(orphan_ids_, {})) {
+    shards_[0]->commits().add({storage::record_kind::duplicates, key, {}});
+  }
   recovering_.clear();
   drop_halves();
   for (const binding& b : std::exchange(recovered_bindings_, {})) {

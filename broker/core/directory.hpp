@@ -206,6 +206,7 @@ class directory final : public storage::recovery_visitor {
   void on_ready(const std::string& name, storage::queue_id id);
   worker_id next_home();
   void drop_halves();
+  void restore_ids(std::string_view key, std::span<const std::byte> value);
 
   template <class Reply, class Work>
   void on_home(shard& from, std::function<void(const Reply&)> done, Work work);
@@ -242,6 +243,7 @@ class directory final : public storage::recovery_visitor {
   std::uint16_t last_home_ = 0;
   std::unordered_map<std::uint64_t, queue*> recovering_;
   std::vector<storage::queue_id> orphans_;
+  std::vector<std::string> orphan_ids_;
   std::size_t recovered_ = 0;
   std::size_t dropped_ = 0;
 };

@@ -92,7 +92,12 @@ void joint::on_letter(letter&& l) {
 
 void joint::on_prepared(letter&& l) {
   change& c = at(l.id);
-  if (l.detail) c.why = std::move(l.detail);
+  if (l.has(letter_flag::known)) ++c.taken;
+  if (l.detail && l.first == 0) c.why = std::move(l.detail);
+  if (l.detail) {
+    c.records.push_back(std::move(l.detail->record));
+    c.kept = true;
+  }
   part& p = c.parts[l.count];
   p.at = l.first;
   p.id = storage::queue_id{l.last};
@@ -115,6 +120,9 @@ void joint::submit_if_prepared(change_id which) {
     storage::put made{{p.id, p.at}, p.message, {}, p.message->format(), 0, p.expires_ms};
     p.message.reset();
     home_.commits().put(std::move(made), queue_ref{}, self_, joint_id(which));
+  }
+  for (storage::record& r : std::exchange(at(which).records, {})) {
+    home_.commits().add(std::move(r));
   }
   if (also) also();
   if (count == 0) finish_if_done(which);

@@ -84,9 +84,10 @@ class joint final : public link_end {
     std::uint32_t alone = 0;       // puts that were made beside
     std::uint32_t taken = 0;       // queues that have it
     std::vector<part> parts;
+    std::vector<storage::record> records;  // what queues write beside it
     std::unique_ptr<letter_detail> why;  // refused or rejected
     std::function<void()> also;          // see together_with
-    bool kept = false;                   // has had such
+    bool kept = false;                   // has had such, or records: is not taken back
   };
 
   [[nodiscard]] change& at(change_id which);

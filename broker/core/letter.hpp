@@ -42,7 +42,8 @@ enum class letter_kind : std::uint8_t {
   gate,             // flag open: worker `id` lets this producer be given credit
   detached,         // the queue has gone, or refused the link: `detail` says why
   prepared,         // part `count` of joint change `id` will be at `first` of queue-id `last`; at 0
-                    // if the queue has gone, or refuses it: then `detail` says why
+                    // if the queue has gone, or refuses it: then `detail` says why; flag known:
+                    // or because it has it
   active,           // flag open: of those who wait for one active consumer, this is it
   // any worker -> any worker
   task,             // `detail->run` is called with the receiving shard: the cold paths
@@ -60,6 +61,7 @@ inline constexpr std::uint8_t answer = 1;           // settle
 inline constexpr std::uint8_t failed = 2;           // settle: modified with delivery-failed
 inline constexpr std::uint8_t undeliverable = 4;    // settle: modified with undeliverable-here
 inline constexpr std::uint8_t first_acquirer = 1;   // deliver
+inline constexpr std::uint8_t known = 1;            // prepared: the queue had it before
 inline constexpr std::uint8_t open = 1;             // gate, active
 }  // namespace letter_flag
 
@@ -71,6 +73,7 @@ struct letter_detail {
   std::string_view reason = {};  // a literal
   std::optional<amqp::codec::map> annotations = {};  // settle: modified's message-annotations
   std::function<void(shard&)> run = {};         // task
+  storage::record record = {};   // prepared, at a place: joins the batch with the message
   std::unique_ptr<const predicate> wants = {};  // subscribe: what it selects; null: everything
 };
 

@@ -245,7 +245,10 @@ void queue::page_out(sequence at, stub& s) {
   s.body.reset();
 }
 
-void queue::on_submitted() { open_from_ = no_sequence; }
+void queue::on_submitted() {
+  open_from_ = no_sequence;
+  if (manners_ && manners_->window) [[unlikely]] save_window();
+}
 
 void queue::on_gate() {
   for (const link_ref& p : producers_) send_gate(p);

@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +46,7 @@ struct queue_counters {
   std::uint64_t dropped = 0;    // had to make room: overflow drop-head or dead-letter
   std::uint64_t dead_lettered = 0;
   std::uint64_t replaced = 0;   // outdated by a newer message with the same key
+  std::uint64_t duplicates = 0;  // had been here before: accepted, and not taken
   std::uint64_t undeliverable = 0;  // were to be dead letters, but there was nowhere to go
 };
 
@@ -78,6 +81,12 @@ class queue {
 
   /// A message found in the store at start, in ascending order.
   void restore(const storage::recovered_entry& entry);
+
+  /// Ids of messages that came before the start, by the number of their record; before a policy
+  /// is set, which may not want them.
+  void restore_ids(std::uint64_t record, std::span<const std::byte> value);
+  /// With the queue the ids go that the store has of it.
+  void erase_window();
 
   // --- told by the shard ---
   void on_durable(sequence last);           // every put up to `last` is safe
@@ -190,6 +199,19 @@ class queue {
   void note_late_value(sequence at, stub& s);
   void supersede(sequence at, stub& s);
   [[nodiscard]] bool would_replace(const message& m);
+
+  // queue_duplicates.cpp: each message once
+  void begin_window();
+  void trim_window();
+  void save_window();
+  [[nodiscard]] bool is_duplicate(const message& m, std::optional<std::string>& id,
+                                  const std::function<void()>& answer);
+  [[nodiscard]] bool is_duplicate_put(const message& m, std::optional<std::string>& id,
+                                      link_ref producer, std::uint32_t delivery);
+  [[nodiscard]] bool is_duplicate_part(const letter& l, std::optional<std::string>& id);
+  void note_id(sequence at, stub& s, std::string id);
+  [[nodiscard]] std::unique_ptr<letter_detail> note_prepared_id(sequence at, std::string id);
+  void answer_unapplied(sequence at);
 
   // queue_schedule.cpp: what is to wait
   void hold_back(sequence at, stub& s, std::int64_t until);

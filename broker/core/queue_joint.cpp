@@ -9,7 +9,10 @@ namespace whimbrel::broker::core {
 
 /// The message gets its place in the order, and stays nobody's.
 void queue::prepare(letter&& l) {
-  if (manners_ && !l.has(letter_flag::internal) && refuses(*l.message)) {
+  const bool internal = l.has(letter_flag::internal);
+  std::optional<std::string> id;
+  if (manners_ && manners_->window && !internal && is_duplicate_part(l, id)) return;
+  if (manners_ && !internal && refuses(*l.message)) {
     return refuse_part(l);
   }
   ++counters_.in;
@@ -36,6 +39,7 @@ void queue::prepare(letter&& l) {
   answer.first = at;
   answer.last = static_cast<std::uint64_t>(settings_.id);
   answer.expires_ms = s.expires_ms;
+  if (id) answer.detail = note_prepared_id(at, *std::move(id));
   home_.send(std::move(answer));
 }
 
@@ -71,6 +75,7 @@ void queue::apply(sequence at) {
     }
   }
   dispatch();
+  if (manners_ && !manners_->unapplied.empty()) answer_unapplied(at);
 }
 
 /// It was never there.

@@ -26,6 +26,7 @@ void queue::set_policy(const queue_policy& policy) {
   const bool leveled = policy.priorities.value_or(false);
   if (leveled != (manners_->levels != nullptr)) leveled ? begin_levels() : end_levels();
   if (manners_->has_single_active() != had_single_active) line_up();
+  begin_window();
   begin_values();
   if (manners_->values) static_cast<void>(note_values());
   trim_to_limit();
@@ -79,6 +80,8 @@ void queue::put_with_manners(message_ptr message, link_ref from, std::uint32_t i
   const bool internal = (flags & letter_flag::internal) != 0;
   const link_ref producer = (flags & letter_flag::presettled) != 0 ? link_ref{} : from;
   if (!manners_) manners_ = std::make_unique<queue_manners>();  // for the schedule
+  std::optional<std::string> name;  // what a copy would be known by
+  if (manners_->window && !internal && is_duplicate_put(*message, name, producer, id)) return;
   if (!internal && refuses(*message)) return tell_refusal(producer, id);
   ++counters_.in;
   stub& s = enter(std::move(message));
@@ -87,6 +90,7 @@ void queue::put_with_manners(message_ptr message, link_ref from, std::uint32_t i
   on_arrival(at, s);
   if (s.delayed) static_cast<void>(waits_for_its_time(at, s));
   if (s.at == place::available && manners_->levels) manners_->levels->push(at, s.priority);
+  if (name) note_id(at, s, *std::move(name));
   store_or_answer(at, s, producer, id);
   if (manners_->values) static_cast<void>(note_values());
   make_room(at);

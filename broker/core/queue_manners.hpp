@@ -6,11 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "broker/core/dead_letter.hpp"
 #include "broker/core/delivery_time.hpp"
+#include "broker/core/duplicate_window.hpp"
 #include "broker/core/last_values.hpp"
 #include "broker/core/length_limit.hpp"
 #include "broker/core/letter.hpp"
@@ -34,6 +37,9 @@ struct queue_manners {
   length_limit limit = {};
   std::unique_ptr<level_order> levels = {};  // none: order of arrival
   std::unique_ptr<last_values> values = {};  // none: all messages stay
+  std::unique_ptr<duplicate_window> window = {};  // none: ids do not matter
+  // Answers for copies of messages that are prepared, by their sequence.
+  std::vector<std::pair<sequence, std::function<void()>>> unapplied = {};
   std::deque<dying_message> dying = {};
   std::size_t leaving = 0;    // messages in place::leaving, of which `dying` names some
   bool burial_due = false;    // posted, or waiting for the name of the target
@@ -49,7 +55,8 @@ struct queue_manners {
   }
   /// Says nothing that a queue without policies would not do.
   [[nodiscard]] bool is_idle() const {
-    return policy.empty() && leaving == 0 && !ranked && later.waiting == 0;
+    return policy.empty() && leaving == 0 && !ranked && later.waiting == 0 &&
+           unapplied.empty();
   }
   [[nodiscard]] core::overflow overflow() const {
     return policy.overflow.value_or(core::overflow::drop_head);

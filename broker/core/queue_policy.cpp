@@ -30,6 +30,7 @@ struct argument {
 constexpr std::uint64_t ms_max = std::uint64_t{3'650} * 86'400'000;  // ten years
 constexpr std::uint64_t count_max = std::uint64_t{1} << 40;
 constexpr std::uint64_t failures_max = (1U << 23) - 1;               // see stored_count
+constexpr std::uint64_t ids_max = 10'000'000;                        // some 150 octets each
 constexpr std::size_t name_size_max = 255;
 
 constexpr std::array argument_table = {
@@ -49,6 +50,8 @@ constexpr std::array argument_table = {
              false},
     argument{"last-value-key", "qpid.last_value_queue_key", &queue_policy::last_value_key, 0, 0,
              false},
+    argument{"dedup-window", "", &queue_policy::dedup_window, 1, ms_max, false},
+    argument{"dedup-max", "", &queue_policy::dedup_max, 1, ids_max, false},
     argument{"priorities", "", &queue_policy::priorities, 0, 0, false},
     argument{"single-active-consumer", "x-single-active-consumer",
              &queue_policy::single_active_consumer, 0, 0, false},
@@ -245,6 +248,8 @@ void merge(queue_policy& first, const queue_policy& then) {
   take(first.retry_delay, then.retry_delay);
   take(first.retry_delay_max, then.retry_delay_max);
   take(first.last_value_key, then.last_value_key);
+  take(first.dedup_window, then.dedup_window);
+  take(first.dedup_max, then.dedup_max);
   take(first.priorities, then.priorities);
   take(first.single_active_consumer, then.single_active_consumer);
   take(first.exclusive_consumer, then.exclusive_consumer);

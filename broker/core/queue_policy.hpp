@@ -34,6 +34,8 @@ struct queue_policy {
   std::optional<std::uint64_t> retry_delay = {};      // ms a failed message rests, times failures
   std::optional<std::uint64_t> retry_delay_max = {};  // ms, whatever the number of failures
   std::optional<std::string> last_value_key = {};  // one message for each value of this property
+  std::optional<std::uint64_t> dedup_window = {};   // ms in which a message-id comes once
+  std::optional<std::uint64_t> dedup_max = {};      // ids remembered at most
   std::optional<bool> priorities = {};               // ten levels, strictly; else order of arrival
   std::optional<bool> single_active_consumer = {};
   std::optional<bool> exclusive_consumer = {};       // a second one is refused

@@ -307,6 +307,7 @@ void shard::delete_queue(queue_ref ref, std::string_view condition,
   if (++s.generation == 0) s.generation = 1;
   free_queues_.push_back(ref.slot);
   if (gone->settings().durable) commits_.drop_queue(gone->settings().id);
+  gone->erase_window();
   gone->close(condition, description);
 }
 

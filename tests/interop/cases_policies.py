@@ -44,6 +44,9 @@ single-active-consumer = true
 name = "one"
 exclusive-consumer = true
 [[queue]]
+name = "once"
+dedup-window = 600000
+[[queue]]
 name = "prices"
 last-value-key = "_AMQ_LVQ_NAME"
 [[policy]]
@@ -206,6 +209,32 @@ def _(env):
     for priority in (4, 0, 9, 5, 9, 200):
         peer.put(sender, Message(body=priority, durable=True, priority=priority))
     check_equal(bodies(read_all(peer, "levels", 6)), [9, 9, 200, 5, 4, 0], "the order")
+
+
+@case("duplicates: a repeated message-id is accepted and not enqueued, over a kill too", CONFIG)
+def _(env):
+    from peer import Peer
+    broker = env.another_broker(config=CONFIG).start()
+    peer = Peer(broker.port)
+    sender = peer.sender("once")
+
+    def put(name, body):
+        sent = peer.send(sender, Message(body=body, durable=True, id=name))
+        check_equal(peer.outcome(sent), ACCEPTED, "the outcome of %s" % body)
+    put("m-1", 0)
+    put("m-2", 1)
+    put("m-1", 2)
+    check_equal(bodies(read_all(peer, "once", 2)), [0, 1], "what was enqueued")
+    settle_down()
+    broker.kill()
+    peer.drop()
+    broker.start()
+    peer = Peer(broker.port)
+    sender = peer.sender("once")
+    put("m-2", 3)
+    put("m-3", 4)
+    check_equal(bodies(read_all(peer, "once", 1)), [4], "after the kill")
+    check(peer.is_empty("once"), "a copy was enqueued")
 
 
 def put_value(peer, address, key, body, **how):

@@ -87,6 +87,8 @@ TEST_CASE("queue arguments: what is wrong is said with its name") {
       {"dead-letter-exchange", value(std::string(256, 'a')), "must be a text of at most 255"},
       {"dead-letter-queue", value(""), "argument 'dead-letter-queue' must be a text of 1"},
       {"x-max-priority", value(std::uint32_t{256}), "must be a whole number from 0 to 255"},
+      {"dedup-window", value(std::uint32_t{0}), "argument 'dedup-window' must be a whole number"},
+      {"dedup-max", value(std::uint64_t{10'000'001}), "from 1 to 10000000"},
       {"x-queue-type", value("stream"), "must be 'classic' or 'quorum'"},
       {"max-lenght", value(std::uint32_t{1}), "argument 'max-lenght' is not known; there are"},
       {"", value(true), "argument '' is not known"},
@@ -138,9 +140,14 @@ TEST_CASE("queue arguments: what is written is read back") {
   all.single_active_consumer = false;
   all.exclusive_consumer = true;
   all.last_value_key = "k";
-  CHECK(to_arguments(all).size() == 14);
+  all.dedup_window = 6;
+  all.dedup_max = 7;
+  CHECK(to_arguments(all).size() == 16);
   CHECK(from(to_arguments(all)) == all);
   CHECK(to_arguments(queue_policy{}).empty());
+  queue_policy merged;
+  merge(merged, all);
+  CHECK(merged == all);
 }
 
 TEST_CASE("policies: arguments first, then by priority, then by name, field by field") {
