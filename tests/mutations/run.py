@@ -24,7 +24,8 @@ def parse_arguments():
         "a mutation that a test noticed has passed.",
     )
     parser.add_argument("--list", action="store_true", help="print the mutations and stop")
-    parser.add_argument("--only", metavar="REGEX", default="", help="mutations whose name matches")
+    parser.add_argument("--only", metavar="REGEX", default="",
+                        help="those that --list shows under a matching name")
     parser.add_argument("--jobs", type=int, default=2, help="for the compiler (2)")
     parser.add_argument("--directory", type=Path,
                         help="keep clone and build here, so that a second run builds less")
@@ -63,6 +64,10 @@ class Tree:
         except subprocess.TimeoutExpired:
             return 1, "it ran for 300 s and was ended"
         return done.returncode, done.stdout
+
+
+def listed(mutation):
+    return f"{mutation.site}: {mutation.name}"
 
 
 def first_complaint(output):
@@ -112,10 +117,12 @@ def check_unchanged(tree, mutations):
 
 def main():
     arguments = parse_arguments()
-    chosen = [m for m in MUTATIONS if re.search(arguments.only, m.name)]
+    chosen = [m for m in MUTATIONS if re.search(arguments.only, listed(m))]
+    if not chosen:
+        sys.exit(f"no mutation matches {arguments.only!r}; --list prints all")
     if arguments.list:
         for m in chosen:
-            print(f"{m.site}: {m.name}\n    {m.file}\n    - {m.old.strip()}\n    + {m.new.strip()}")
+            print(f"{listed(m)}\n    {m.file}\n    - {m.old.strip()}\n    + {m.new.strip()}")
         return 0
     with tempfile.TemporaryDirectory(prefix="whimbrel-mutations.") as scratch:
         tree = Tree(arguments.directory or Path(scratch), arguments.jobs)
@@ -126,10 +133,10 @@ def main():
             trouble, noticed_by = try_one(tree, m)
             failed += trouble is not None
             verdict = f"FAIL: {trouble}" if trouble else f"noticed by {noticed_by!r}"
-            print(f"{m.site}: {m.name} ({m.file}): {verdict} [{time.monotonic() - begin:.0f} s]",
+            print(f"{listed(m)} ({m.file}): {verdict} [{time.monotonic() - begin:.0f} s]",
                   flush=True)
     print(f"{len(chosen) - failed} passed, {failed} failed")
-    return 1 if failed or not chosen else 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
