@@ -197,7 +197,7 @@ void add_content(CLI::App& app, arguments& a) {
                    "a message a line, as JSON (what `whimbrel receive --json` prints): "
                    R"({"body": "hello", "properties": {"subject": "s"}}; - is standard input)");
   from->add_option("--text-lines", a.text_lines, "a message a line, its text; - is standard input");
-  from->require_option(0, 1);
+  from->require_option(1);
   app.add_option("--count", a.count, "send the message so many times (default 1)");
 }
 

@@ -199,20 +199,22 @@ def _(env):
 def _(env):
     send, receive = tools(env)
     address = env.address()
-    for tool in (send, receive):
-        tool.run("/queues/" + address, code=1)
+    body = ("--body", "x")
+    for tool, flags in ((send, body), (receive, ())):
+        tool.run("/queues/" + address, *flags, code=1)
         tool.run("", code=2)
         tool.run(address, "--nonsense", code=2)
         check(b"Examples:" in tool.run(address, "--help"), "help")
-    send.run(address, "--property", "nonsense", code=2)
+    send.run(address, stdin=b"lost if nobody says how it is meant", code=2)
+    send.run(address, *body, "--property", "nonsense", code=2)
     send.run(address, "--file", "/nonexistent", code=2)
-    send.run("", "--to", "/queues/" + address, "--body", "x", code=1)
+    send.run("", "--to", "/queues/" + address, *body, code=1)
     receive.run(address, "--count", "1", "--timeout", "0.2", code=1)
     receive.run(address, "--drain", "--output", "/nonexistent/file", code=2)
-    for tool in tools(env, 1):  # where nobody listens
-        tool.run(address, code=3)
+    for tool, flags in zip(tools(env, 1), (body, ())):  # where nobody listens
+        tool.run(address, *flags, code=3)
     send.url = "amqps://127.0.0.1/"
-    send.run(address, code=2)
+    send.run(address, *body, code=2)
 
 
 class Peer(MessagingHandler):
