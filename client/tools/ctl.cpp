@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
-#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -17,6 +16,7 @@
 #include "client/tools/completion.hpp"
 #include "client/tools/definitions.hpp"
 #include "client/tools/http_get.hpp"
+#include "client/tools/input.hpp"
 #include "client/tools/json.hpp"
 #include "client/tools/management_client.hpp"
 #include "client/tools/pairs.hpp"
@@ -218,18 +218,11 @@ result export_definitions(const arguments& a, session& s) {
   return result::done;
 }
 
-std::string content_of(const std::string& file) {
-  std::ifstream in(file == "-" ? "/dev/stdin" : file, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in && !in.eof()) throw usage_error(file + " cannot be read");
-  return text;
-}
-
 /// What is there stays; what is missing is made; what differs is told, and is a failure.
 result import_definitions(const arguments& a, session& s) {
   definition_set wanted;
   try {
-    wanted = read_definitions(content_of(a.file), a.vhost);
+    wanted = read_definitions(read_input(a.file), a.vhost);
   } catch (const usage_error&) {
     throw;
   } catch (const std::runtime_error& e) {

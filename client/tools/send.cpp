@@ -2,12 +2,12 @@
 // The verb `whimbrel send`: messages from the command line, a file or a pipe to a broker.
 #include <cstdio>
 #include <fstream>
-#include <iterator>
 #include <optional>
 
 #include <CLI/CLI.hpp>
 
 #include "client/command.hpp"
+#include "client/tools/input.hpp"
 #include "client/tools/message_json.hpp"
 #include "client/tools/pairs.hpp"
 #include "client/tools/progress.hpp"
@@ -94,16 +94,9 @@ class decorator {
   map annotations_;
 };
 
-std::ifstream open_input(const std::string& file) {
-  std::ifstream in(file == "-" ? "/dev/stdin" : file, std::ios::binary);
-  if (!in) throw usage_error(file + " cannot be read");
-  return in;
-}
-
 message single_message(const arguments& a) {
   if (!a.file.empty()) {
-    std::ifstream in = open_input(a.file);
-    const std::string octets{std::istreambuf_iterator<char>(in), {}};
+    const std::string octets = read_input(a.file);
     return data_message(std::as_bytes(std::span(octets)));
   }
   if (a.size > 0) {

@@ -183,7 +183,7 @@ def _(env):
     ctl = Ctl(env)
     ctl.run("list", code=2)
     ctl.run("declare", "queue", "x", "--argument", "nonsense", code=2)
-    ctl.run("definitions", "import", "/nonexistent", code=2)
+    ctl.run("definitions", "import", "/", code=2)
     ctl.command[3] = "amqp://127.0.0.1:1"
     ctl.run("list", "queues", code=3)
     ctl.command[3] = "http://127.0.0.1"

@@ -207,10 +207,12 @@ def _(env):
         check(b"Examples:" in tool.run(address, "--help"), "help")
     send.run(address, stdin=b"lost if nobody says how it is meant", code=2)
     send.run(address, *body, "--property", "nonsense", code=2)
-    send.run(address, "--file", "/nonexistent", code=2)
+    for file in ("/absent", "/"):  # a directory opens, and fails when it is read
+        send.run(address, "--file", file, code=2)
+        send.run(address, "--text-lines", file, code=2)
     send.run("", "--to", "/queues/" + address, *body, code=1)
     receive.run(address, "--count", "1", "--timeout", "0.2", code=1)
-    receive.run(address, "--drain", "--output", "/nonexistent/file", code=2)
+    receive.run(address, "--drain", "--output", "/absent/file", code=2)
     for tool, flags in zip(tools(env, 1), (body, ())):  # where nobody listens
         tool.run(address, *flags, code=3)
     send.url = "amqps://127.0.0.1/"
