@@ -133,10 +133,13 @@ class outlet {
   std::uint64_t sent_ = 0;
 };
 
-void send_lines(outlet& to, const arguments& a) {
+/// The file with a message a line; empty if there is none.
+const std::string& file_of_lines(const arguments& a) {
+  return a.lines.empty() ? a.text_lines : a.lines;
+}
+
+void send_lines(outlet& to, const arguments& a, std::istream& in) {
   const bool is_json = !a.lines.empty();
-  const std::string& file = is_json ? a.lines : a.text_lines;
-  std::ifstream in = open_input(file);
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     if (is_json && line.empty()) continue;
@@ -144,17 +147,22 @@ void send_lines(outlet& to, const arguments& a) {
       to.send(is_json ? from_json_line(line) : text_message(line));
     } catch (const usage_error& e) {
       static_cast<void>(to.finish());
-      throw usage_error(file + ", line " + std::to_string(number) + ": " + e.what() + " (" +
+      throw usage_error(file_of_lines(a) + ", line " + std::to_string(number) + ": " + e.what() + " (" +
                         std::to_string(to.sent()) + " messages sent before it)");
     }
   }
 }
 
 verb_result send(const arguments& a) {
-  const decorator checked(a);  // before anything is sent
-  const bool has_lines = !a.lines.empty() || !a.text_lines.empty();
+  const decorator checked(a);  // this and the input before anything is asked of the broker
+  const bool has_lines = !file_of_lines(a).empty();
+  std::ifstream lines;
   std::optional<message> single;
-  if (!has_lines) single = single_message(a);
+  if (has_lines) {
+    lines = open_input(file_of_lines(a));
+  } else {
+    single = single_message(a);
+  }
   std::string address;
   connection on = connect(a, address, !a.to.empty() || has_lines);
   sender_options how;
@@ -162,7 +170,7 @@ verb_result send(const arguments& a) {
   how.pipeline_max = a.pipeline;
   how.capabilities = a.symbols();
   outlet to(on.open_sender(address, how), a, has_lines ? 0 : a.count);
-  if (has_lines) send_lines(to, a);
+  if (has_lines) send_lines(to, a, lines);
   for (std::uint64_t i = 0; single && i < a.count; ++i) to.send(*single);
   const outcome_counts is = to.finish();
   const std::uint64_t taken = is.accepted + is.unstated;
