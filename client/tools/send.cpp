@@ -147,8 +147,8 @@ void send_lines(outlet& to, const arguments& a, std::istream& in) {
       to.send(is_json ? from_json_line(line) : text_message(line));
     } catch (const usage_error& e) {
       static_cast<void>(to.finish());
-      throw usage_error(file_of_lines(a) + ", line " + std::to_string(number) + ": " + e.what() + " (" +
-                        std::to_string(to.sent()) + " messages sent before it)");
+      throw usage_error(file_of_lines(a) + ", line " + std::to_string(number) + ": " + e.what() +
+                        " (" + std::to_string(to.sent()) + " messages sent before it)");
     }
   }
 }
