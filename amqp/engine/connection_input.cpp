@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From octets to frames to whom they concern. [2.1, figure 2.10]
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "amqp/codec/codec.hpp"
 #include "amqp/engine/connection_core.hpp"
@@ -16,7 +18,10 @@ namespace {
 template <class Performative>
 violation undecodable(const decode_error& fault) {
   const std::string_view type = Performative::type.name;  // amqp:open:list
-  return connection_violation(conditions::decode_error, std::string(type) + ": " + to_text(fault));
+  std::string what(type);
+  what += ": ";
+  what += to_text(fault);
+  return connection_violation(conditions::decode_error, std::move(what));
 }
 
 std::string_view fault_text(frame::frame_fault fault) {

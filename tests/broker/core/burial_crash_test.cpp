@@ -22,7 +22,9 @@ core::directory_options settings() {
   o.rules.push_back({[](std::string_view) { return true; }, true, true});
   o.random_name = [] { return std::string("unused"); };
   o.glob = [](std::string_view pattern, std::string_view name) { return pattern == name; };
-  core::named_policy p{"p", "work", 0, {}};
+  core::named_policy p;
+  p.name = "p";
+  p.pattern = "work";
   p.what.dead_letter_exchange = "";
   p.what.dead_letter_routing_key = "dead";
   p.what.delivery_limit = 1;
