@@ -39,28 +39,11 @@ core::message_ptr named(std::string_view text, const value& id, const message_sh
   return *std::move(made);
 }
 
-std::uint32_t put(test_producer& from, core::message_ptr m) {
-  static std::uint32_t last = 1000;
-  letter l;
-  l.kind = letter_kind::put;
-  l.id = ++last;
-  l.message = std::move(m);
-  from.post(std::move(l));
-  return last;
-}
-
 queue_policy window(std::uint64_t ms, std::optional<std::uint64_t> most = {}) {
   queue_policy p;
   p.dedup_window = ms;
   p.dedup_max = most;
   return p;
-}
-
-core::queue_ref make(world& w, const queue_policy& p, bool durable = true) {
-  const core::queue_ref q = w.make_queue(durable);
-  w.at(q).set_policy(p);
-  w.talk();
-  return q;
 }
 
 struct loader final : storage::recovery_visitor {
@@ -107,17 +90,17 @@ std::size_t records_on(storage::memory_disk& disk) {
 
 TEST_CASE("duplicates: a repeated id is accepted, counted, and goes nowhere") {
   on_each_shape([](world& w) {
-    const auto q = make(w, window(1000));
+    const auto q = w.make_queue(window(1000));
     test_producer from(w, q);
-    put(from, named("a", value("m-1")));
-    put(from, named("b", value("m-2")));
-    put(from, named("again", value("m-1")));
-    put(from, named("number", value(std::uint64_t{1})));
-    put(from, named("text", value("1")));
+    from.put(named("a", value("m-1")));
+    from.put(named("b", value("m-2")));
+    from.put(named("again", value("m-1")));
+    from.put(named("number", value(std::uint64_t{1})));
+    from.put(named("text", value("1")));
     from.put("none");
     from.put("none");
     w.settle_down();
-    put(from, named("again", value("m-2")));
+    from.put(named("again", value("m-2")));
     w.settle_down();
     CHECK(from.verdicts.size() == 8);
     for (const auto& v : from.verdicts) CHECK(v.what == outcome::accepted);
@@ -129,7 +112,7 @@ TEST_CASE("duplicates: a repeated id is accepted, counted, and goes nowhere") {
     CHECK(to.texts() == "a b number text none none");
     to.settle(to.deliveries[0].at, to.deliveries[0].at, outcome::accepted);
     w.settle_down();
-    put(from, named("after", value("m-1")));
+    from.put(named("after", value("m-1")));
     w.settle_down();
     CHECK(w.at(q).counters().duplicates == 3);
     w.at(q).check_invariants();
@@ -138,20 +121,20 @@ TEST_CASE("duplicates: a repeated id is accepted, counted, and goes nowhere") {
 
 TEST_CASE("duplicates: an id leaves the window with its time, or when there are too many") {
   on_each_shape([](world& w) {
-    const auto q = make(w, window(1000, 2));
+    const auto q = w.make_queue(window(1000, 2));
     test_producer from(w, q);
-    put(from, named("a", value("m-1")));
+    from.put(named("a", value("m-1")));
     w.settle_down();
     w.pass(999);
-    put(from, named("a", value("m-1")));
+    from.put(named("a", value("m-1")));
     w.settle_down();
     CHECK(w.at(q).counters().duplicates == 1);
     w.pass(1);
-    put(from, named("a", value("m-1")));
+    from.put(named("a", value("m-1")));
     w.settle_down();
     CHECK(w.at(q).counters().duplicates == 1);
-    for (const char* id : {"m-2", "m-3", "m-4"}) put(from, named("x", value(id)));
-    put(from, named("a", value("m-1")));
+    for (const char* id : {"m-2", "m-3", "m-4"}) from.put(named("x", value(id)));
+    from.put(named("a", value("m-1")));
     w.settle_down();
     CHECK(w.at(q).counters().duplicates == 1);
     CHECK(w.at(q).depth() == 6);
@@ -160,18 +143,18 @@ TEST_CASE("duplicates: an id leaves the window with its time, or when there are 
 
 TEST_CASE("duplicates: the copy is accepted no sooner than the first is durable") {
   on_each_shape([](world& w) {
-    const auto q = make(w, window(1000));
+    const auto q = w.make_queue(window(1000));
     test_producer from(w, q);
-    put(from, named("a", value("m-1")));
+    from.put(named("a", value("m-1")));
     w.talk();
-    put(from, named("a", value("m-1")));
+    from.put(named("a", value("m-1")));
     w.talk();
     CHECK(from.verdicts.empty());
     w.settle_down();
     CHECK(from.verdicts.size() == 2);
     // In memory alone, there is nothing to wait for.
-    put(from, named("t", value("m-2"), {.durable = false}));
-    put(from, named("t", value("m-2"), {.durable = false}));
+    from.put(named("t", value("m-2"), {.durable = false}));
+    from.put(named("t", value("m-2"), {.durable = false}));
     w.talk();
     CHECK(from.verdicts.size() == 4);
   });
@@ -186,11 +169,11 @@ TEST_CASE("duplicates: id and message are one batch, whoever takes the message m
       {
         world w({.workers = 1}, disk);
         w.start();
-        const auto q = make(w, window(1000));
+        const auto q = w.make_queue(window(1000));
         test_producer from(w, q);
         test_consumer to(w, q);
         to.grant(1);
-        put(from, named("a", value("m-1")));
+        from.put(named("a", value("m-1")));
         if (taken) to.accept("a");  // before the batch has left
         w.talk();
         CHECK(from.verdicts.empty());
@@ -202,7 +185,7 @@ TEST_CASE("duplicates: id and message are one batch, whoever takes the message m
       const auto q = load(w, window(1000));
       CHECK(w.at(q).depth() == (committed && !taken ? 1 : 0));
       test_producer from(w, q);
-      put(from, named("a", value("m-1")));
+      from.put(named("a", value("m-1")));
       w.settle_down();
       CHECK(from.verdicts.size() == 1);
       CHECK(w.at(q).counters().duplicates == (committed ? 1 : 0));
@@ -216,11 +199,11 @@ TEST_CASE("duplicates: the window survives a restart, and its records go with th
   {
     world w({.workers = 1}, disk);
     w.start();
-    const auto q = make(w, window(1000));
+    const auto q = w.make_queue(window(1000));
     test_producer from(w, q);
     for (int i = 0; i < 5; ++i) {
-      put(from, named("x", value("m-" + std::to_string(i))));
-      put(from, named("y", value("n-" + std::to_string(i))));
+      from.put(named("x", value("m-" + std::to_string(i))));
+      from.put(named("y", value("n-" + std::to_string(i))));
       w.settle_down();
       w.pass(100);
     }
@@ -231,10 +214,10 @@ TEST_CASE("duplicates: the window survives a restart, and its records go with th
     w.time.ms += 500;
     const auto q = load(w, window(1000));
     test_producer from(w, q);
-    put(from, named("x", value("m-0")));
-    put(from, named("y", value("n-4")));
+    from.put(named("x", value("m-0")));
+    from.put(named("y", value("n-4")));
     w.pass(500);  // the first is too old now
-    put(from, named("x", value("m-0")));
+    from.put(named("x", value("m-0")));
     w.settle_down();
     CHECK(w.at(q).counters().duplicates == 2);
     CHECK(w.at(q).depth() == 11);
@@ -260,7 +243,7 @@ TEST_CASE("duplicates: the directory finds the ids again, and erases those of no
       w.settle_down();
       const auto q = t.reply(ask("once")).queue;
       test_producer from(w, q);
-      put(from, named("a", value("m-1")));
+      from.put(named("a", value("m-1")));
       w.settle_down();
       duplicate_window other;
       auto lost = other.add_alone(storage::queue_id{4242}, "tm-1", 1, w.time.ms);
@@ -274,8 +257,8 @@ TEST_CASE("duplicates: the directory finds the ids again, and erases those of no
     t.nodes.finish_recovery();
     const auto q = t.reply(ask("once")).queue;
     test_producer from(w, q);
-    put(from, named("a", value("m-1")));
-    put(from, named("b", value("m-2")));
+    from.put(named("a", value("m-1")));
+    from.put(named("b", value("m-2")));
     w.settle_down();
     CHECK(from.verdicts.size() == 2);
     CHECK(w.at(q).depth() == 2);
@@ -300,9 +283,9 @@ TEST_CASE("duplicates: with the queue its ids go from the store") {
   {
     world w({.workers = 1}, disk);
     w.start();
-    const auto q = make(w, window(1000));
+    const auto q = w.make_queue(window(1000));
     test_producer from(w, q);
-    put(from, named("a", value("m-1")));
+    from.put(named("a", value("m-1")));
     w.settle_down();
     w.home().delete_queue(q, "amqp:resource-deleted", "gone");
     w.settle_down();
@@ -313,10 +296,10 @@ TEST_CASE("duplicates: with the queue its ids go from the store") {
 TEST_CASE("duplicates: a message with an id is not taken back from a store that stalls") {
   world w({.workers = 1});
   w.start();
-  const auto q = make(w, window(100'000));
+  const auto q = w.make_queue(window(100'000));
   test_producer from(w, q);
   w.store.stall(1000);
-  put(from, named("a", value("m-1")));
+  from.put(named("a", value("m-1")));
   const std::uint32_t other = from.put("none");
   const auto turn = [&] {
     for (int i = 0; i < 3; ++i) {
@@ -331,7 +314,7 @@ TEST_CASE("duplicates: a message with an id is not taken back from a store that 
   REQUIRE(from.verdicts.size() == 1);
   CHECK(from.verdicts[0].id == other);
   CHECK(from.verdicts[0].what == outcome::rejected);
-  put(from, named("a", value("m-1")));
+  from.put(named("a", value("m-1")));
   turn();
   CHECK(from.verdicts.size() == 1);
   w.store.stall(0);
@@ -349,14 +332,14 @@ TEST_CASE("duplicates: joint changes carry the id, and copies wait for their fir
       {
         world w({.workers = workers}, disk);
         w.start();
-        const auto q = make(w, window(1000));
+        const auto q = w.make_queue(window(1000));
         const auto other =
             w.producers().create_queue({"other", storage::queue_id{77}, true, false});
         test_producer from(w, q);
         const std::vector<core::hit> both = {{q, true}, {other, true}};
         core::fan_out(w.producers(), both, named("a", value("m-1")), from.self, 1);
         w.talk();
-        put(from, named("a", value("m-1")));
+        from.put(named("a", value("m-1")));
         core::fan_out(w.producers(), both, named("a", value("m-1")), from.self, 2);
         w.talk();
         CHECK(from.verdicts.empty());
@@ -393,7 +376,7 @@ TEST_CASE("duplicates: joint changes carry the id, and copies wait for their fir
       w.store.recover(ours);
       CHECK(w.at(q).depth() == (committed ? 1 : 0));
       test_producer from(w, q);
-      put(from, named("a", value("m-1")));
+      from.put(named("a", value("m-1")));
       w.settle_down();
       CHECK(w.at(q).counters().duplicates == (committed ? 1 : 0));
       CHECK(w.at(q).depth() == 1);
@@ -429,7 +412,7 @@ TEST_CASE("duplicates: over crashes at any moment, each id that was accepted is 
       const bool again = last > 0 && pick(2) == 0;
       const int id = again ? 1 + static_cast<int>(pick(static_cast<std::uint64_t>(last))) : ++last;
       const std::string text = std::to_string(id);
-      sent[put(from, named(text, value("m-" + text)))] = id;
+      sent[from.put(named(text, value("m-" + text)))] = id;
       if (pick(3) == 0) w.talk();
       if (pick(5) == 0) w.settle_down();
       hear();

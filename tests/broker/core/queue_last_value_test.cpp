@@ -30,27 +30,10 @@ core::message_ptr keyed(std::string_view text, const message_shape& shape = {}) 
   return core::annotate(*make_text(text, shape), notes);
 }
 
-std::uint32_t put(test_producer& from, core::message_ptr m) {
-  static std::uint32_t last = 1000;
-  letter l;
-  l.kind = letter_kind::put;
-  l.id = ++last;
-  l.message = std::move(m);
-  from.post(std::move(l));
-  return last;
-}
-
 queue_policy by_key() {
   queue_policy p;
   p.last_value_key = std::string(key_name);
   return p;
-}
-
-core::queue_ref make(world& w, const queue_policy& p = by_key()) {
-  const core::queue_ref q = w.make_queue();
-  w.at(q).set_policy(p);
-  w.talk();
-  return q;
 }
 
 /// What the store has is given to a queue of the same number.
@@ -134,9 +117,9 @@ TEST_CASE("last values: the later one wins, in whichever order they are told") {
 
 TEST_CASE("last value: a newer message replaces the older, those without a key all stay") {
   on_each_shape([](world& w) {
-    const auto q = make(w);
+    const auto q = w.make_queue(by_key());
     test_producer from(w, q);
-    for (const char* text : {"a1", "b1", "a2", "c1", "b2", "a3"}) put(from, keyed(text));
+    for (const char* text : {"a1", "b1", "a2", "c1", "b2", "a3"}) from.put(keyed(text));
     from.put("plain");
     from.put("plain");
     w.settle_down();
@@ -151,13 +134,13 @@ TEST_CASE("last value: a newer message replaces the older, those without a key a
 
 TEST_CASE("last value: what a consumer holds stays its own, and does not come back") {
   on_each_shape([](world& w) {
-    const auto q = make(w);
+    const auto q = w.make_queue(by_key());
     test_producer from(w, q);
-    for (const char* text : {"a1", "b1", "c1", "d1"}) put(from, keyed(text));
+    for (const char* text : {"a1", "b1", "c1", "d1"}) from.put(keyed(text));
     test_consumer first(w, q);
     first.grant(4);
     w.settle_down();
-    for (const char* text : {"a2", "b2", "c2"}) put(from, keyed(text));
+    for (const char* text : {"a2", "b2", "c2"}) from.put(keyed(text));
     w.settle_down();
     CHECK(w.at(q).depth() == 7);
     first.accept("a1", 0);
@@ -178,13 +161,13 @@ TEST_CASE("last value: the newer one is taken by a consumer, the older released:
   {
     world w({.workers = 1}, disk);
     w.start();
-    const auto q = make(w);
+    const auto q = w.make_queue(by_key());
     test_producer from(w, q);
-    put(from, keyed("a1"));
+    from.put(keyed("a1"));
     test_consumer first(w, q);
     first.grant(1);
     w.settle_down();
-    put(from, keyed("a2"));
+    from.put(keyed("a2"));
     w.settle_down();
     test_consumer second(w, q);
     second.grant(1);
@@ -206,11 +189,11 @@ TEST_CASE("last value: put and removal are one batch") {
       {
         world w({.workers = 1}, disk);
         w.start();
-        const auto q = make(w);
+        const auto q = w.make_queue(by_key());
         test_producer from(w, q);
-        put(from, keyed("a1"));
+        from.put(keyed("a1"));
         if (!together) w.settle_down();
-        put(from, keyed("a2"));
+        from.put(keyed("a2"));
         w.talk();
         CHECK(from.verdicts.size() == (together ? 0 : 1));
         if (committed) w.settle_down();
@@ -230,10 +213,10 @@ TEST_CASE("last value: a queue that is loaded learns its keys from the bodies, a
   {
     world w({.workers = 1}, disk);
     w.start();
-    const auto q = make(w, {});
+    const auto q = w.make_queue(queue_policy{});
     test_producer from(w, q);
-    for (int i = 0; i < 300; ++i) put(from, keyed(std::string(1, "abc"[i % 3]) + "x"));
-    for (const char* text : {"a1", "b1", "a2"}) put(from, keyed(text));
+    for (int i = 0; i < 300; ++i) from.put(keyed(std::string(1, "abc"[i % 3]) + "x"));
+    for (const char* text : {"a1", "b1", "a2"}) from.put(keyed(text));
     w.settle_down();
   }
   {
@@ -241,7 +224,7 @@ TEST_CASE("last value: a queue that is loaded learns its keys from the bodies, a
     const auto q = load(w);
     CHECK(w.at(q).depth() == 303);
     test_producer from(w, q);
-    put(from, keyed("b2"));
+    from.put(keyed("b2"));
     test_consumer browser(w, q, true);
     browser.grant(10);
     w.settle_down();
@@ -256,9 +239,9 @@ TEST_CASE("last value: a queue that is loaded learns its keys from the bodies, a
 
 TEST_CASE("last value: the policy may come and go while there are messages") {
   on_each_shape([](world& w) {
-    const auto q = make(w, {});
+    const auto q = w.make_queue(queue_policy{});
     test_producer from(w, q);
-    for (const char* text : {"a1", "b1", "a2", "b2"}) put(from, keyed(text));
+    for (const char* text : {"a1", "b1", "a2", "b2"}) from.put(keyed(text));
     test_consumer holds(w, q);
     holds.grant(1);
     w.settle_down();
@@ -267,7 +250,7 @@ TEST_CASE("last value: the policy may come and go while there are messages") {
     CHECK(w.at(q).depth() == 3);
     w.at(q).set_policy({});
     w.settle_down();
-    put(from, keyed("a3"));
+    from.put(keyed("a3"));
     w.settle_down();
     holds.settle("a1", outcome::released);
     w.settle_down();
@@ -281,10 +264,10 @@ TEST_CASE("last value: a full queue that rejects takes what replaces") {
     queue_policy p = by_key();
     p.max_length = 2;
     p.overflow = core::overflow::reject;
-    const auto q = make(w, p);
+    const auto q = w.make_queue(p);
     test_producer from(w, q);
-    for (const char* text : {"a1", "b1", "a2"}) put(from, keyed(text));
-    const std::uint32_t refused = put(from, keyed("c1"));
+    for (const char* text : {"a1", "b1", "a2"}) from.put(keyed(text));
+    const std::uint32_t refused = from.put(keyed("c1"));
     w.settle_down();
     REQUIRE(from.verdicts.size() == 4);
     for (const auto& v : from.verdicts) {
@@ -298,16 +281,16 @@ TEST_CASE("last value: with levels and schedules the newer one replaces all the 
   on_each_shape([](world& w) {
     queue_policy p = by_key();
     p.priorities = true;
-    const auto q = make(w, p);
+    const auto q = w.make_queue(p);
     test_producer from(w, q);
-    put(from, keyed("a1", {.priority = 9}));
-    put(from, keyed("b1"));
+    from.put(keyed("a1", {.priority = 9}));
+    from.put(keyed("b1"));
     map later;
     later.append(value(amqp::symbol("x-opt-delivery-time")),
                  value(amqp::timestamp{w.time.ms + 100}));
-    put(from, core::annotate(*keyed("c1"), later));
-    put(from, keyed("a2", {.priority = 1}));
-    put(from, keyed("c2"));
+    from.put(core::annotate(*keyed("c1"), later));
+    from.put(keyed("a2", {.priority = 1}));
+    from.put(keyed("c2"));
     w.settle_down();
     CHECK(w.at(q).depth() == 3);
     w.pass(200);
@@ -320,13 +303,13 @@ TEST_CASE("last value: with levels and schedules the newer one replaces all the 
 TEST_CASE("last value: one that has replaced another is not taken back from a store that stalls") {
   world w({.workers = 1});
   w.start();
-  const auto q = make(w);
+  const auto q = w.make_queue(by_key());
   test_producer from(w, q);
-  put(from, keyed("a1"));
+  from.put(keyed("a1"));
   w.settle_down();
   w.store.stall(1000);
-  put(from, keyed("a2"));
-  const std::uint32_t other = put(from, keyed("b1"));
+  from.put(keyed("a2"));
+  const std::uint32_t other = from.put(keyed("b1"));
   for (int i = 0; i < 3; ++i) {
     w.talk();
     w.store.pump();
@@ -349,16 +332,16 @@ TEST_CASE("last value: one that has replaced another is not taken back from a st
 
 TEST_CASE("last value: in joint changes the order of places decides, not that of commits") {
   on_each_shape([](world& w) {
-    const auto q = make(w);
+    const auto q = w.make_queue(by_key());
     const auto other = w.producers().create_queue({"other", storage::queue_id{77}, true, false});
     test_producer from(w, q);
     const std::vector<core::hit> both = {{q, true}, {other, true}};
-    put(from, keyed("a1"));
+    from.put(keyed("a1"));
     w.settle_down();
     core::fan_out(w.producers(), both, keyed("a2"), from.self, 1);
-    put(from, keyed("b1"));
+    from.put(keyed("b1"));
     w.talk();
-    put(from, keyed("a3"));
+    from.put(keyed("a3"));
     w.settle_down();
     CHECK(from.verdicts.size() == 4);
     w.at(q).check_invariants();
@@ -395,7 +378,7 @@ TEST_CASE("last value: over restarts and consumers of all kinds, one message a k
       if (pick(3) != 0) {
         const char key = static_cast<char>('a' + pick(6));
         latest[key] = key + std::to_string(++number);
-        put(from, keyed(latest[key]));
+        from.put(keyed(latest[key]));
       } else {
         to.grant(limit += static_cast<std::uint32_t>(pick(3)));
       }

@@ -24,13 +24,6 @@ queue_policy limit(std::uint64_t length, overflow what) {
   return p;
 }
 
-core::queue_ref make(world& w, const queue_policy& p, bool durable = true) {
-  const core::queue_ref q = w.make_queue(durable);
-  w.at(q).set_policy(p);
-  w.talk();
-  return q;
-}
-
 void put_all(test_producer& p, std::string_view texts) {
   for (const char c : texts) p.put(std::string(1, c));
 }
@@ -41,7 +34,7 @@ TEST_CASE("queue ttl: the smaller of the queue's and the message's decides") {
   on_each_shape([](world& w) {
     queue_policy p;
     p.message_ttl = 1000;
-    const auto q = make(w, p);
+    const auto q = w.make_queue(p);
     test_producer from(w, q);
     from.put("long", {.ttl = 5000});
     from.put("short", {.ttl = 10});
@@ -64,7 +57,7 @@ TEST_CASE("queue ttl: the smaller of the queue's and the message's decides") {
 
 TEST_CASE("limit: reject tells the producer which queue is full and why") {
   on_each_shape([](world& w) {
-    const auto q = make(w, limit(2, overflow::reject));
+    const auto q = w.make_queue(limit(2, overflow::reject));
     test_producer from(w, q);
     put_all(from, "abc");
     from.put("d", {}, true);
@@ -88,7 +81,7 @@ TEST_CASE("limit: reject tells the producer which queue is full and why") {
 
 TEST_CASE("limit: drop-head keeps the latest, held messages apart") {
   on_each_shape([](world& w) {
-    const auto q = make(w, limit(2, overflow::drop_head));
+    const auto q = w.make_queue(limit(2, overflow::drop_head));
     test_producer from(w, q);
     put_all(from, "abcd");
     w.settle_down();
@@ -113,7 +106,7 @@ TEST_CASE("limit: octets are counted as messages come and go") {
     const std::uint64_t size = make_text("a")->size();
     queue_policy p;
     p.max_octets = 2 * size;
-    const auto q = make(w, p);
+    const auto q = w.make_queue(p);
     test_producer from(w, q);
     put_all(from, "abc");
     w.settle_down();
@@ -137,7 +130,7 @@ TEST_CASE("limit: octets are counted as messages come and go") {
 
 TEST_CASE("limit: flow-control closes the gate of this queue's producers alone") {
   on_each_shape([](world& w) {
-    const auto q = make(w, limit(5, overflow::flow_control));
+    const auto q = w.make_queue(limit(5, overflow::flow_control));
     const auto other = w.make_queue(true, "other");
     test_producer from(w, q);
     test_producer elsewhere(w, other);
@@ -169,7 +162,7 @@ TEST_CASE("limit: flow-control closes the gate of this queue's producers alone")
 
 TEST_CASE("limit: a policy that comes later trims what is there, one that goes opens the gate") {
   on_each_shape([](world& w) {
-    const auto q = make(w, {});
+    const auto q = w.make_queue(queue_policy{});
     test_producer from(w, q);
     from.send(letter_kind::add_producer);
     put_all(from, "abcde");
@@ -193,7 +186,7 @@ TEST_CASE("limit: a policy that comes later trims what is there, one that goes o
 
 TEST_CASE("limit: in a fan-out a full queue takes no part, the others do") {
   on_each_shape([](world& w) {
-    const auto q = make(w, limit(1, overflow::reject));
+    const auto q = w.make_queue(limit(1, overflow::reject));
     const auto other = w.shards.front()->create_queue({"b", storage::queue_id{77}, true, false});
     test_producer from(w, q);
     from.put("a");
@@ -214,7 +207,7 @@ TEST_CASE("priorities: the highest goes first, what comes back keeps its level a
   on_each_shape([](world& w) {
     queue_policy p;
     p.priorities = true;
-    const auto q = make(w, p);
+    const auto q = w.make_queue(p);
     test_producer from(w, q);
     from.put("a4");
     from.put("b9", {.priority = 9});
@@ -240,7 +233,7 @@ TEST_CASE("priorities: a limit drops from the lowest level first") {
   on_each_shape([](world& w) {
     queue_policy p = limit(2, overflow::drop_head);
     p.priorities = true;
-    const auto q = make(w, p);
+    const auto q = w.make_queue(p);
     test_producer from(w, q);
     from.put("a9", {.priority = 9});
     from.put("b1", {.priority = 1});
@@ -255,7 +248,7 @@ TEST_CASE("priorities: a limit drops from the lowest level first") {
 
 TEST_CASE("priorities: switched on and off while messages wait") {
   on_each_shape([](world& w) {
-    const auto q = make(w, {});
+    const auto q = w.make_queue(queue_policy{});
     test_producer from(w, q);
     from.put("a1", {.priority = 1});
     from.put("b7", {.priority = 7});

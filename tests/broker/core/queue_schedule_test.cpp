@@ -23,14 +23,6 @@ core::message_ptr annotated(std::string_view text, std::string_view key, value w
   return core::annotate(*make_text(text, shape), notes);
 }
 
-void put(test_producer& from, core::message_ptr m) {
-  letter l;
-  l.kind = letter_kind::put;
-  l.flags = core::letter_flag::presettled;
-  l.message = std::move(m);
-  from.post(std::move(l));
-}
-
 core::message_ptr at_time(world& w, std::string_view text, std::int64_t in_ms) {
   return annotated(text, time_key, value(amqp::timestamp{w.time.ms + in_ms}));
 }
@@ -91,10 +83,10 @@ TEST_CASE("schedule: a message waits for its time, and then has its place in the
     const auto q = w.make_queue();
     test_producer from(w, q);
     test_consumer to(w, q);
-    put(from, at_time(w, "later", 1000));
-    put(from, at_time(w, "sooner", 500));
+    from.put(at_time(w, "later", 1000), true);
+    from.put(at_time(w, "sooner", 500), true);
     from.put("now");
-    put(from, at_time(w, "past", -5));
+    from.put(at_time(w, "past", -5), true);
     to.grant(1);
     w.settle_down();
     CHECK(to.texts() == "now");
@@ -122,8 +114,8 @@ TEST_CASE("schedule: whoever waited together comes in order of arrival, with lev
     w.at(q).set_policy(p);
     w.talk();
     test_producer from(w, q);
-    put(from, annotated("low", time_key, value(w.time.ms + 100), {.priority = 1}));
-    put(from, annotated("high", time_key, value(w.time.ms + 100), {.priority = 9}));
+    from.put(annotated("low", time_key, value(w.time.ms + 100), {.priority = 1}), true);
+    from.put(annotated("high", time_key, value(w.time.ms + 100), {.priority = 9}), true);
     from.put("usual");
     w.settle_down();
     w.pass(100);
@@ -140,7 +132,7 @@ TEST_CASE("schedule: a purge cancels, and nothing comes of it later") {
   on_each_shape([](world& w) {
     const auto q = w.make_queue();
     test_producer from(w, q);
-    put(from, at_time(w, "later", 1000));
+    from.put(at_time(w, "later", 1000), true);
     w.settle_down();
     core::sequence begin = w.at(q).begin();
     CHECK(w.at(q).purge(begin, w.at(q).end(), 10) == 1);
@@ -160,7 +152,7 @@ TEST_CASE("schedule: a message whose time to live ends first is not delivered") 
   on_each_shape([](world& w) {
     const auto q = w.make_queue();
     test_producer from(w, q);
-    put(from, annotated("x", time_key, value(w.time.ms + 1000), {.ttl = 10}));
+    from.put(annotated("x", time_key, value(w.time.ms + 1000), {.ttl = 10}), true);
     test_consumer to(w, q);
     to.grant(10);
     w.settle_down();
@@ -178,7 +170,7 @@ TEST_CASE("schedule: browsers and drains do not wait for it") {
   on_each_shape([](world& w) {
     const auto q = w.make_queue();
     test_producer from(w, q);
-    put(from, at_time(w, "later", 1000));
+    from.put(at_time(w, "later", 1000), true);
     from.put("now");
     w.settle_down();
     test_consumer browser(w, q, true);
@@ -260,8 +252,8 @@ TEST_CASE("schedule: it survives a restart, for what is due and for what is not"
     const auto q = w.make_queue();
     id = w.at(q).settings().id;
     test_producer from(w, q);
-    put(from, at_time(w, "later", 1000));
-    put(from, at_time(w, "soon", 10));
+    from.put(at_time(w, "later", 1000), true);
+    from.put(at_time(w, "soon", 10), true);
     from.put("now");
     w.settle_down();
     then = w.time.ms;

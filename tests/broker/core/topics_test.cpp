@@ -39,12 +39,7 @@ void publish(town& t, const std::string& exchange, const std::string& key,
   if (hits.size() > 1) {
     core::fan_out(here, hits, m, {}, 0);
   } else if (hits.size() == 1) {
-    test_producer p(t.w, hits[0].queue);
-    letter l;
-    l.kind = letter_kind::put;
-    l.flags = core::letter_flag::presettled;
-    l.message = m;
-    p.post(std::move(l));
+    test_producer(t.w, hits[0].queue).put(m, true);
   }
   t.w.settle_down();
 }

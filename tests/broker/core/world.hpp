@@ -71,6 +71,12 @@ class world {
   core::queue_ref make_queue(bool durable = true, const std::string& name = "q") {
     return home().create_queue({name, storage::queue_id{++last_queue_}, durable, false});
   }
+  core::queue_ref make_queue(const core::queue_policy& policy, bool durable = true) {
+    const core::queue_ref q = make_queue(durable);
+    at(q).set_policy(policy);
+    talk();
+    return q;
+  }
 
   /// One worker takes what waits for it, then ends its turn.
   void turn(std::size_t w) {
@@ -258,11 +264,14 @@ class test_producer : public test_link {
   /// Returns the delivery-id under which the verdict will come.
   std::uint32_t put(std::string_view text, const message_shape& shape = {},
                     bool presettled = false) {
+    return put(make_text(text, shape), presettled);
+  }
+  std::uint32_t put(core::message_ptr message, bool presettled = false) {
     letter l;
     l.kind = letter_kind::put;
     l.flags = presettled ? core::letter_flag::presettled : std::uint8_t{0};
     l.id = next_id_++;
-    l.message = make_text(text, shape);
+    l.message = std::move(message);
     const std::uint32_t id = l.id;
     post(std::move(l));
     return id;
