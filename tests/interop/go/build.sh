@@ -5,17 +5,14 @@
 set -eu
 cd "$(dirname "$0")"
 out=$1
-skip() {
-  echo "$*"
-  exit 77
-}
+# shellcheck source=tests/interop/toolchain.sh
+. ../toolchain.sh
 
 command -v go >/dev/null || skip "no Go toolchain"
 export GOTOOLCHAIN=local GOFLAGS=-modcacherw GOPATH="$out/path" GOCACHE="$out/cache"
 needed=$(sed -n 's/^go //p' go.mod)
 have=$(cd / && go env GOVERSION | sed 's/^go//')
-[ "$(printf '%s\n' "$needed" "$have" | sort -V | head -n 1)" = "$needed" ] ||
-  skip "Go $have is older than $needed, which go-amqp wants"
+at_least "$needed" "$have" || skip "Go $have is older than $needed, which go-amqp wants"
 mkdir -p "$out"
 if ! timeout -k 5 120 go mod download >"$out/download.log" 2>&1; then
   skip "the module proxy gives no go-amqp: $(tail -n 1 "$out/download.log")"

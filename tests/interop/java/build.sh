@@ -7,10 +7,8 @@ set -eu
 cd "$(dirname "$0")"
 out=$1
 copy=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
-skip() {
-  echo "$*"
-  exit 77
-}
+# shellcheck source=tests/interop/toolchain.sh
+. ../toolchain.sh
 
 # libraries NAME: those of NAME/pom.xml, which must be the octets that NAME/libraries.sha256 says.
 libraries() {
@@ -39,7 +37,7 @@ classes() {
 command -v javac >/dev/null || skip "no JDK"
 command -v mvn >/dev/null || skip "no Maven"
 version=$(javac -version 2>&1 | sed 's/^javac \([0-9]*\).*/\1/')
-[ "$version" -ge 17 ] || skip "JDK $version is older than 17"
+at_least 17 "$version" || skip "JDK $version is older than 17"
 for name in jms rabbitmq; do
   libraries "$name"
   classes "$name"

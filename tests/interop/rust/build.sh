@@ -5,17 +5,14 @@
 set -eu
 cd "$(dirname "$0")"
 out=$1
-skip() {
-  echo "$*"
-  exit 77
-}
+# shellcheck source=tests/interop/toolchain.sh
+. ../toolchain.sh
 
 command -v cargo >/dev/null || skip "no Rust toolchain"
 export CARGO_HOME="$out/cargo" CARGO_TARGET_DIR="$out/target"
 needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
 have=$(rustc --version | cut -d ' ' -f 2)
-[ "$(printf '%s\n' "$needed" "$have" | sort -V | head -n 1)" = "$needed" ] ||
-  skip "Rust $have is older than $needed, which fe2o3-amqp wants"
+at_least "$needed" "$have" || skip "Rust $have is older than $needed, which fe2o3-amqp wants"
 mkdir -p "$out"
 if ! timeout -k 5 120 cargo fetch --locked >"$out/download.log" 2>&1; then
   skip "the registry gives no fe2o3-amqp: $(tail -n 1 "$out/download.log")"
