@@ -99,6 +99,7 @@ void incoming_link::on_transfer(const amqp::engine::event& e) {
 void incoming_link::admit(const amqp::engine::event& e) {
   ++with_.counted.messages_in;
   octets_mean_ += (partial_.size() >> 4) - (octets_mean_ >> 4);
+  const bool is_void = partial_.size() == 0;
   auto made = partial_.finish(partial_format_, owner_.id());
   if (made.has_value() && core::has_annotations(**made)) {
     core::fix_delivery_time(*made, home().run_on().wall_ms());
@@ -107,6 +108,8 @@ void incoming_link::admit(const amqp::engine::event& e) {
     reject(e.delivery_id, e.is_settled, conditions::decode_error,
            "the message's sections cannot be read, at octet " +
                std::to_string(made.error().offset));
+  } else if (is_void) {
+    reject(e.delivery_id, e.is_settled, conditions::decode_error, "the message has no section");
   } else if (e.state_kind == fast::state_kind::transactional) {
     reject(e.delivery_id, e.is_settled, conditions::unknown_id,
            "this version has no transactions");

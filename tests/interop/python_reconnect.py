@@ -18,7 +18,7 @@ class Reconnecting(MessagingHandler):
         self.url = url
         self.in_flight = {}  # delivery tag -> number
         self.unsure = []
-        self.accepted, self.received = set(), set()
+        self.accepted, self.received, self.strange = set(), set(), []
         self.next = self.asked = self.connections = 0
         self.failure = None
 
@@ -60,12 +60,21 @@ class Reconnecting(MessagingHandler):
         self.look()
 
     def on_message(self, event):
-        self.received.add(event.message.body)
+        body = event.message.body
+        if isinstance(body, int) and 0 <= body < TOTAL:
+            self.received.add(body)
+        else:
+            self.strange.append(body)
         self.look()
 
     def look(self):
         if len(self.accepted) == TOTAL and len(self.received) == TOTAL:
-            self.end(None if self.connections > KILLS else "only %d connections" % self.connections)
+            failure = None
+            if self.connections <= KILLS:
+                failure = "only %d connections" % self.connections
+            if self.strange:
+                failure = "%d that were not sent: %r" % (len(self.strange), self.strange[:3])
+            self.end(failure)
 
     def on_timer_task(self, event):
         self.end("%d accepted, %d received, %d connections in 120 s"
