@@ -39,17 +39,18 @@ _whimbrel() {
     *) return ;;
   esac
   case $before in
-    ctl) words="list get declare delete purge bind unbind set-policy definitions ping"
+    ctl) words="list get declare delete purge peek move replay bind unbind set-policy"
+      words="$words definitions ping"
       words="$words completion --url --json" ;;
     list) words="queues exchanges bindings policies" ;;
     get|delete) words="queue exchange policy" ;;
     declare) words="queue exchange" ;;
     definitions) words="export import" ;;
-    queue|purge) words=$(_whimbrel_ctl_queues) ;;
+    queue|purge|peek|move|replay|--to) words=$(_whimbrel_ctl_queues) ;;
     import|export) COMPREPLY=($(compgen -f -- "$word")); return ;;
     *)
       words="--argument --transient --auto-delete --if-empty --if-unused --dry-run --type --key"
-      words="$words --priority --help" ;;
+      words="$words --priority --count --selector --rate --to --help" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // The verb `whimbrel ctl`: administers a broker through its `$management` node.
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
-#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include "client/command.hpp"
 #include "client/tools/completion.hpp"
+#include "client/tools/ctl.hpp"
 #include "client/tools/definitions.hpp"
 #include "client/tools/http_get.hpp"
 #include "client/tools/input.hpp"
 #include "client/tools/json.hpp"
-#include "client/tools/management_client.hpp"
 #include "client/tools/pairs.hpp"
 #include "client/tools/table.hpp"
 #include "whimbrel/client/error.hpp"
 
 namespace whimbrel::client {
+
+namespace ctl {
 
 namespace json = boost::json;
 using amqp::codec::map;
@@ -31,64 +31,13 @@ using amqp::codec::value;
 
 namespace {
 
-enum class result : int { done = 0, refused = 1, usage = 2, no_connection = 3 };
-
-struct arguments {
-  std::string url = "amqp://localhost:5672";
-  double timeout = 10;
-  bool as_json = false;
-  std::string name = {};
-  bool transient = false;
-  bool if_empty = false;
-  bool if_unused = false;
-  std::vector<std::string> pairs = {};
-  std::string type = "direct";
-  std::string alternate = {};
-  bool internal = false;
-  bool auto_delete = false;
-  std::string destination = {};
-  bool to_exchange = false;
-  std::string key = {};
-  std::string file = {};
-  std::string vhost = "/";
-  bool dry_run = false;
-  std::string pattern = {};
-  std::int32_t priority = 0;
-};
-
-std::chrono::milliseconds time_out_of(const arguments& a) {
-  return std::chrono::milliseconds(static_cast<int>(a.timeout * 1000));
-}
-
 map typed_pairs(const std::vector<std::string>& pairs) { return typed_map(pairs, "--argument"); }
 
-/// The client, made when it is needed: arguments are checked first.
-class session {
- public:
-  explicit session(const arguments& a) : arguments_(a) {}
-  management_client& operator*() {
-    if (made_) return *made_;
-    made_.emplace(parse_broker_url(arguments_.url), time_out_of(arguments_));
-    return *made_;
-  }
-
- private:
-  const arguments& arguments_;
-  std::optional<management_client> made_ = {};
-};
-
 void print(const std::string& text) { std::printf("%s\n", text.c_str()); }
-
-result refused(const management_response& r) {
-  std::fprintf(stderr, "whimbrel ctl: %s (%d)\n", r.text.c_str(), r.code);
-  return result::refused;
-}
 
 map on_entity(const char* kind, const std::string& name) {
   return {{value("type"), value(entity_type(kind))}, {value("name"), value(name)}};
 }
-
-map on_queue(const std::string& name) { return on_entity("queue", name); }
 
 result said(const management_response& r, const char* text) {
   if (!r.is_ok()) return refused(r);
@@ -265,7 +214,7 @@ result ping(const arguments& a, session& s) {
   };
   if (auto place = parse_http_url(a.url)) {
     if (place->path == "/") place->path = "/ready";
-    http_answer said = http_get(*place, time_out_of(a));
+    http_answer said = http_get(*place, a.time_out());
     if (said.body.ends_with('\n')) said.body.pop_back();
     if (said.status == 200) return say(said.body);
     std::fprintf(stderr, "whimbrel ctl: %s (%u)\n", said.body.c_str(), said.status);
@@ -278,14 +227,6 @@ result ping(const arguments& a, session& s) {
 }
 
 // --- the command line ------------------------------------------------------------------------
-
-using command = std::function<result(const arguments&, session&)>;
-
-CLI::App* add(CLI::App* to, const char* name, const char* help, command& chosen, command run) {
-  auto* made = to->add_subcommand(name, help);
-  made->final_callback([&chosen, run] { chosen = run; });
-  return made;
-}
 
 CLI::App* group(CLI::App& app, const char* name, const char* help) {
   auto* made = app.add_subcommand(name, help);
@@ -365,6 +306,7 @@ void add_commands(CLI::App& app, arguments& a, command& chosen) {
   add_queries(app, a, chosen);
   add_changes(app, a, chosen);
   add_bindings(app, a, chosen);
+  add_message_commands(app, a, chosen);
   auto* definitions = group(app, "definitions", "what the broker has been told to have, as JSON");
   add(definitions, "export", "write them", chosen, export_definitions)
       ->add_option("FILE", a.file, "default: standard output");
@@ -384,9 +326,25 @@ void add_commands(CLI::App& app, arguments& a, command& chosen) {
 
 }  // namespace
 
+CLI::App* add(CLI::App* to, const char* name, const char* help, command& chosen, command run) {
+  auto* made = to->add_subcommand(name, help);
+  made->final_callback([&chosen, run = std::move(run)] { chosen = run; });
+  return made;
+}
+
+result refused(const management_response& r) {
+  std::fprintf(stderr, "whimbrel ctl: %s (%d)\n", r.text.c_str(), r.code);
+  return result::refused;
+}
+
+map on_queue(const std::string& name) { return on_entity("queue", name); }
+
+}  // namespace ctl
+
 int run_ctl(int argc, char** argv) {
-  arguments a;
-  command chosen;
+  using ctl::result;
+  ctl::arguments a;
+  ctl::command chosen;
   CLI::App app("Administers a broker through its $management node.", "whimbrel ctl");
   app.require_subcommand(1);
   app.fallthrough();
@@ -399,21 +357,22 @@ int run_ctl(int argc, char** argv) {
   app.add_option("--timeout", a.timeout, "seconds to wait for each answer (default 10)")
       ->check(CLI::Range(0.1, 3600.0));
   app.add_flag("--json", a.as_json, "print JSON");
-  add_commands(app, a, chosen);
+  ctl::add_commands(app, a, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : static_cast<int>(result::usage);
   }
-  session s(a);
+  ctl::session s(a);
   try {
     return static_cast<int>(chosen(a, s));
   } catch (const connection_error& e) {
     std::fprintf(stderr, "whimbrel ctl: %s\n", e.what());
     return static_cast<int>(result::no_connection);
-  } catch (const error& e) {  // of the library: the URL is none
-    std::fprintf(stderr, "whimbrel ctl: --url: %s\n", e.what());
-    return static_cast<int>(result::usage);
+  } catch (const error& e) {
+    const bool is_url = e.scope() == error_scope::usage;
+    std::fprintf(stderr, "whimbrel ctl: %s%s\n", is_url ? "--url: " : "", e.what());
+    return static_cast<int>(result_of(e.scope()));
   } catch (const usage_error& e) {
     std::fprintf(stderr, "whimbrel ctl: %s\n", e.what());
     return static_cast<int>(result::usage);

@@ -43,8 +43,6 @@ connection connect(const common_arguments& a, std::string& address, bool may_be_
   return connection::open(url, how);
 }
 
-namespace {
-
 verb_result result_of(error_scope scope) {
   switch (scope) {
     case error_scope::usage: return verb_result::usage;
@@ -57,8 +55,6 @@ verb_result result_of(error_scope scope) {
   }
   return verb_result::refused;
 }
-
-}  // namespace
 
 int run_verb(CLI::App& app, int argc, char** argv, const std::function<verb_result()>& run) {
   try {

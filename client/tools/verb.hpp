@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `whimbrel send` and `whimbrel receive` have in common: URL, connection, exit codes.
+// What the verbs have in common: URL, connection, exit codes.
 #pragma once
 
 #include <functional>
@@ -15,6 +15,7 @@ class App;
 namespace whimbrel::client {
 
 enum class verb_result : int { done = 0, refused = 1, usage = 2, no_connection = 3 };
+[[nodiscard]] verb_result result_of(error_scope scope);
 
 struct common_arguments {
   std::string url = {};

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 
-from proton import Message
+from proton import Message, symbol
 
 from case import collector
-from peer import check, check_equal, wait
+from peer import REJECTED, check, check_equal, wait
 
 CASES, case = collector()
 
@@ -101,6 +102,72 @@ def _(env):
     check_equal(ctl.json("get", "queue", "passing")["auto_delete"], True, "get")
     peer.detach(link)
     wait(lambda: ctl.json("list", "queues") == [], "the queue to go")
+
+
+DEAD = """
+[[queue]]
+name = "dead"
+[[queue]]
+name = "work"
+dead-letter-queue = "dead"
+"""
+
+
+@case("ctl: dead letters are looked at, and go back to where they died", DEAD)
+def _(env):
+    ctl, peer = Ctl(env), env.peer()
+    sender, dead = peer.sender("work"), peer.sender("dead")
+    for i in range(130):
+        peer.put(sender, Message(id="m-%d" % i, subject="odd" if i % 2 else "even", body=i,
+                                 annotations={symbol("x-opt-mine"): "kept"}))
+    refuse = peer.receiver("work", credit=130)
+    for one in peer.receive_all(refuse, 130):
+        one.outcome(REJECTED)
+    peer.detach(refuse)
+    wait(lambda: ctl.json("get", "queue", "dead")["message_count"] == 130, "the dead letters")
+    peer.put(dead, Message(id="stray", body="never died"))
+    table = ctl.run("peek", "dead", "--count", "2").splitlines()
+    check_equal(len(table), 3, "lines of the table")
+    check(table[1].startswith("m-0") and "rejected in work" in table[1], table[1])
+    lines = ctl.run("peek", "dead", "--json", "--selector", "amqp.subject = 'odd'").splitlines()
+    check_equal([json.loads(line)["properties"]["message-id"] for line in lines],
+                ["m-%d" % i for i in range(1, 20, 2)], "what was peeked")
+    check_equal(ctl.run("replay", "dead", "--dry-run", code=1), "130 would go to work\n", "dry run")
+    told = ctl.run("replay", "dead", "--selector", "amqp.subject = 'odd'", "--count", "5")
+    check_equal(told, "5 moved to work\n", "replay of some")
+    check_equal(ctl.run("replay", "dead", code=1), "125 moved to work\n", "replay of all")
+    check_equal(ctl.json("get", "queue", "dead")["message_count"], 1, "the stray one")
+    back = peer.receive_all(peer.receiver("work", credit=200), 130)
+    check_equal(sorted(one.body for one in back), list(range(130)), "bodies")
+    check_equal(back[0].message.annotations, {"x-opt-mine": "kept"}, "annotations")
+    check_equal(back[0].message.delivery_count, 0, "delivery-count")
+    check_equal(ctl.run("replay", "dead", "--to", "work"), "1 moved to work\n", "replay --to")
+
+
+@case("ctl: messages are moved in order, at a pace; what is refused stays", DEAD)
+def _(env):
+    ctl, peer = Ctl(env), env.peer()
+    ctl.run("declare", "queue", "a b/c")
+    ctl.run("declare", "queue", "small", "--argument", "max-length=3", "--argument",
+            "overflow=reject")
+    sender = peer.sender("work")
+    for i in range(250):
+        peer.put(sender, Message(body=i, durable=True))
+    begin = time.monotonic()
+    check_equal(ctl.run("move", "work", "a b/c", "--count", "10", "--rate", "20"),
+                "10 moved to a b/c\n", "move")
+    check(time.monotonic() - begin > 0.4, "10 messages at 20 a second took too little")
+    check_equal(ctl.run("move", "work", "a b/c"), "240 moved to a b/c\n", "move of the rest")
+    check_equal(ctl.run("move", "work", "a b/c"), "0 moved\n", "move of nothing")
+    ctl.run("move", "a b/c", "small", code=1)
+    check_equal([ctl.json("get", "queue", q)["message_count"] for q in ("small", "a b/c")],
+                [3, 247], "counts after the refusal")
+    got = peer.receive_all(peer.receiver("/queues/a%20b%2Fc", credit=300), 247)
+    check_equal([one.body for one in got], list(range(3, 250)), "order")
+    ctl.run("move", "work", "work", code=2)
+    ctl.run("move", "nowhere", "work", code=1)
+    ctl.run("peek", "nowhere", code=1)
+    ctl.run("peek", "work", "--selector", "nonsense (", code=1)
 
 
 POLICIES = [
