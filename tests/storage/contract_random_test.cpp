@@ -8,15 +8,32 @@
 #include <deque>
 #include <limits>
 #include <map>
+#include <memory>
 #include <random>
+#include <string>
+#include <utility>
 
 #include "tests/storage/rig.hpp"
 
 namespace whimbrel::storage {
 namespace {
 
+/// The copies of a model share it: there is one a step.
+class shared_text {
+ public:
+  shared_text() : shared_text(std::string()) {}
+  shared_text(std::string text) : text_(std::make_shared<const std::string>(std::move(text))) {}
+
+  bool operator==(const shared_text& other) const {
+    return text_ == other.text_ || *text_ == *other.text_;
+  }
+
+ private:
+  std::shared_ptr<const std::string> text_;
+};
+
 struct model_message {
-  std::string body;
+  shared_text body;
   std::uint32_t flags = 0;
   std::uint32_t delivery_count = 0;
   std::int64_t expires_ms = 0;
@@ -25,7 +42,7 @@ struct model_message {
 
 struct model {
   std::map<entry_key, model_message> messages;
-  std::map<std::pair<record_kind, std::string>, std::string> records;
+  std::map<std::pair<record_kind, std::string>, shared_text> records;
   bool operator==(const model&) const = default;
 
   void apply(const batch& b) {
@@ -63,7 +80,8 @@ struct model {
 template <class Rig>
 model found(Rig& r) {
   model m;
-  m.records = r.recovered().records;
+  const auto& records = r.recovered().records;
+  m.records.insert(records.begin(), records.end());
   m.records.erase({record_kind::setting, "primer"});
   for (const auto& [q, entries] : r.recovered().queues) {
     const auto bodies = r.contents(q);
