@@ -24,6 +24,8 @@ def parse_arguments():
         "a mutation that a test noticed has passed.",
     )
     parser.add_argument("--list", action="store_true", help="print the mutations and stop")
+    parser.add_argument("--check", action="store_true",
+                        help="only say whether each changes a line that is there, and stop")
     parser.add_argument("--only", metavar="REGEX", default="",
                         help="those that --list shows under a matching name")
     parser.add_argument("--jobs", type=int, default=2, help="for the compiler (2)")
@@ -84,12 +86,26 @@ def ran_some(output):
     return counted is not None and int(counted.group(1)) > 0
 
 
+def misplaced(source, mutation):
+    """What is wrong with the line that it changes, if anything."""
+    count = (source / mutation.file).read_text().count(mutation.old)
+    return "" if count == 1 else f"{mutation.file} holds {count} times: {mutation.old!r}"
+
+
+def check(chosen):
+    wrong = [f"{listed(m)}: {misplaced(TOP, m)}" for m in chosen if misplaced(TOP, m)]
+    for line in wrong:
+        print(line)
+    print(f"{len(chosen) - len(wrong)} passed, {len(wrong)} failed")
+    return 1 if wrong else 0
+
+
 def try_one(tree, mutation):
     """None if a test noticed, else what is wrong."""
+    if misplaced(tree.source, mutation):
+        return misplaced(tree.source, mutation), ""
     path = tree.source / mutation.file
     text = path.read_text()
-    if text.count(mutation.old) != 1:
-        return f"{mutation.file} holds {text.count(mutation.old)} times: {mutation.old!r}", ""
     path.write_text(text.replace(mutation.old, mutation.new))
     try:
         trouble = tree.make(mutation.program)
@@ -124,6 +140,8 @@ def main():
         for m in chosen:
             print(f"{listed(m)}\n    {m.file}\n    - {m.old.strip()}\n    + {m.new.strip()}")
         return 0
+    if arguments.check:
+        return check(chosen)
     with tempfile.TemporaryDirectory(prefix="whimbrel-mutations.") as scratch:
         tree = Tree(arguments.directory or Path(scratch), arguments.jobs)
         check_unchanged(tree, chosen)
