@@ -11,7 +11,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include "tests/crash/load.hpp"
 #include "tests/support/broker_process.hpp"
@@ -70,7 +69,9 @@ int restart(broker_process& broker, std::mt19937_64& random) {
   int more_kills = 0;
   while (random() % 4 == 0) {
     broker.spawn();
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
+    if (broker.ends_within(std::chrono::microseconds(random() % 60'000))) {
+      throw std::runtime_error("the broker ended while it recovered: " + broker.how_ended());
+    }
     broker.kill();
     ++more_kills;
   }

@@ -2,11 +2,14 @@
 #include "tests/support/broker_process.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -14,7 +17,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
-#include <thread>
+#include <system_error>
 #include <utility>
 
 namespace whimbrel::support {
@@ -77,11 +80,12 @@ void broker_process::wait_listening(int seconds_max) {
       port_ = static_cast<std::uint16_t>(std::atoi(text.c_str() + at + listening.size()));
       return;
     }
-    if (has_ended()) throw std::runtime_error("the broker ended at its start:\n" + text);
     if (std::chrono::steady_clock::now() > end) {
       throw std::runtime_error("the broker does not listen:\n" + text);
     }
-    std::this_thread::sleep_for(poll_interval);
+    if (ends_within(poll_interval)) {
+      throw std::runtime_error("the broker ended at its start:\n" + new_log());
+    }
   }
 }
 
@@ -90,6 +94,18 @@ bool broker_process::has_ended() {
   if (waitpid(pid_, &status_, WNOHANG) != pid_) return false;
   pid_ = -1;
   return true;
+}
+
+bool broker_process::ends_within(std::chrono::microseconds time) {
+  if (has_ended()) return true;
+  const auto whole = std::chrono::duration_cast<std::chrono::seconds>(time);
+  const timespec most{whole.count(), std::chrono::nanoseconds(time - whole).count()};
+  const int process = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+  if (process < 0) throw std::system_error(errno, std::generic_category(), "pidfd_open");
+  pollfd watched{process, POLLIN, 0};
+  ::ppoll(&watched, 1, &most, nullptr);
+  ::close(process);
+  return has_ended();
 }
 
 std::string broker_process::how_ended() const {

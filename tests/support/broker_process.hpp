@@ -2,6 +2,7 @@
 // A broker as a process of its own, on a loopback port that the system chooses.
 #pragma once
 
+#include <chrono>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -39,6 +40,8 @@ class broker_process {
   void kill();              // SIGKILL, and waits for its end
   int stop();               // SIGTERM; the exit code, or minus the signal that ended it
   [[nodiscard]] bool has_ended();
+  /// Waits so long at most, and not longer than it runs.
+  [[nodiscard]] bool ends_within(std::chrono::microseconds time);
   [[nodiscard]] std::string how_ended() const;
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
