@@ -215,7 +215,7 @@ findings check_assertions(const source_file& file) {
 findings check_test_names(const source_file& file) {
   findings out;
   if (!file.is_below("tests/") || !file.is_cpp()) return out;
-  static const std::regex name(R"re(TEST_CASE\("((?:[^"\\]|\\.)*)"\))re");
+  static const std::regex name(R"re("((?:[^"\\]|\\.)*)")re");
   for (std::size_t i = 0; i < file.lines.size(); ++i) {
     std::smatch found;
     const bool is_case = std::regex_search(file.code[i], test_case_start) &&

@@ -42,6 +42,18 @@ std::string lines(std::size_t count, std::string_view line = "x;") {
   return out;
 }
 
+// Samples are put together here, so that none is taken for what it is a sample of.
+
+const std::string opening = std::string("TEST_CASE") + "(\"";
+
+/// The head of a test case of this name.
+std::string test_case(std::string_view name) { return opening + std::string(name) + "\") "; }
+
+/// A call that puts its thread to sleep.
+std::string nap_of(std::string_view function, std::string_view time) {
+  return std::string(function) + '(' + std::string(time) + ");\n";
+}
+
 }  // namespace
 
 TEST_CASE("tree: every file includes only what its layer may") { expect_clean(check_includes); }
@@ -75,8 +87,9 @@ TEST_CASE("tree: no two test cases of one program share a name") {
     if (!file.is_below("tests/") || !file.is_cpp()) continue;
     const std::string area = file.path.substr(0, file.path.find('/', 6));
     for (const std::string& line : file.lines) {
-      if (!line.starts_with("TEST_CASE(\"")) continue;
-      const std::string name = area + ' ' + line.substr(11, line.rfind('"') - 11);
+      if (!line.starts_with(opening)) continue;
+      const std::size_t from = opening.size();
+      const std::string name = area + ' ' + line.substr(from, line.rfind('"') - from);
       const auto [at, is_new] = first.emplace(name, file.path);
       if (!is_new) FAIL_CHECK(name, " in ", file.path, " and ", at->second);
     }
@@ -168,7 +181,7 @@ TEST_CASE("check: a function over 70 lines is found in whatever it is wrapped") 
       {"a member", "class a : public b {\n public:\n  void f() const noexcept ", "};\n"},
       {"a constructor", "a::a(int b)\n    : b_(b), c_(2) ", ""},
       {"extern C", "extern \"C\" int f(int a) ", ""},
-      {"a test case", "TEST_CASE(\"x\") ", ""},
+      {"a test case", test_case("x"), ""},
       {"behind a brace in a literal", "const char* a = \"{\"; char b = '{';  // {\nint f() ", ""},
       {"behind a digit separator", "int a = 1'000; int b = 2'000;\nint f() ", ""},
       {"behind a raw string", "auto a = R\"x({{\")x\";\nint f() ", ""},
@@ -238,10 +251,10 @@ TEST_CASE("check: unfinished work is found unless it says when it ends") {
 }
 
 TEST_CASE("check: a sleeping unit test is found") {
-  const std::string nap = "std::this_thread::sleep_for(1ms);\n";
+  const std::string nap = nap_of("sleep_for", "1ms");
   CHECK(of(check_sleep, "tests/amqp/a.cpp", nap).size() == 1);
-  CHECK(of(check_sleep, "tests/amqp/a.cpp", "usleep(1);\n").size() == 1);
-  CHECK(of(check_sleep, "tests/amqp/a.cpp", "// sleep(1)\n").empty());
+  CHECK(of(check_sleep, "tests/amqp/a.cpp", nap_of("usleep", "1")).size() == 1);
+  CHECK(of(check_sleep, "tests/amqp/a.cpp", "// " + nap_of("sleep", "1")).empty());
   CHECK(of(check_sleep, "tests/interop/a.cpp", nap).empty());
   CHECK(of(check_sleep, "broker/net/a.cpp", nap).empty());
 }
@@ -262,17 +275,17 @@ TEST_CASE("check: a using-directive is found") {
 }
 
 TEST_CASE("check: a test case that asserts nothing is found") {
-  const std::string good = "TEST_CASE(\"a\") {\n  CHECK(1);\n}\n";
-  const std::string bad = "TEST_CASE(\"b\") {\n  run();  // CHECK\n}\n";
+  const std::string good = test_case("a") + "{\n  CHECK(1);\n}\n";
+  const std::string bad = test_case("b") + "{\n  run();  // CHECK\n}\n";
   CHECK(of(check_assertions, "tests/a.cpp", good + good).empty());
   CHECK(of(check_assertions, "tests/a.cpp", good + bad).size() == 1);
   CHECK(of(check_assertions, "tests/a.cpp", bad + good).size() == 1);
-  CHECK(of(check_assertions, "tests/a.cpp", "TEST_CASE(\"c\") { expect_clean(x); }\n").empty());
+  CHECK(of(check_assertions, "tests/a.cpp", test_case("c") + "{ expect_clean(x); }\n").empty());
 }
 
 TEST_CASE("check: a name that ctest cannot carry is found") {
-  CHECK(of(check_test_names, "tests/a.cpp", "TEST_CASE(\"a: b, c [2.6.7]\") {\n").empty());
-  CHECK(of(check_test_names, "tests/a.cpp", "TEST_CASE(\"a; b\") {\n").size() == 1);
-  CHECK(of(check_test_names, "tests/a.cpp", "TEST_CASE(\"a \\\"b\\\"\") {\n").size() == 1);
-  CHECK(of(check_test_names, "tests/a.cpp", "TEST_CASE(\"a *\") {\n").size() == 1);
+  CHECK(of(check_test_names, "tests/a.cpp", test_case("a: b, c [2.6.7]")).empty());
+  CHECK(of(check_test_names, "tests/a.cpp", test_case("a; b")).size() == 1);
+  CHECK(of(check_test_names, "tests/a.cpp", test_case("a \\\"b\\\"")).size() == 1);
+  CHECK(of(check_test_names, "tests/a.cpp", test_case("a *")).size() == 1);
 }
