@@ -162,12 +162,16 @@ struct recovered_entry {
 };
 
 /// Sees what a store holds: all records first, then the entries of each queue in ascending
-/// sequence (several calls for one queue; queues may follow one another in any order).
+/// sequence (several calls for one queue; queues may follow one another in any order), then where
+/// the queues go on.
 class recovery_visitor {
  public:
   virtual ~recovery_visitor() = default;
   virtual void on_record(record_kind, std::string_view key, std::span<const std::byte> value) = 0;
   virtual void on_entries(std::span<const recovered_entry>) = 0;
+  /// After all entries. Messages of `queue` before `next` have gone, but the store may still have
+  /// a place under their sequences: who gives out new ones goes on at `next` or later.
+  virtual void on_end(queue_id /*queue*/, sequence /*next*/) {}
 };
 
 struct store_statistics {

@@ -107,6 +107,13 @@ void directory::on_entries(std::span<const storage::recovered_entry> entries) {
   }
 }
 
+void directory::on_end(storage::queue_id queue, sequence next) {
+  const auto id = static_cast<std::uint64_t>(queue);
+  last_id_ = std::max(last_id_, id);
+  const auto found = recovering_.find(id);
+  if (found != recovering_.end()) found->second->continue_at(next);
+}
+
 std::size_t directory::finish_recovery() {
   install_policies();
   for (const storage::queue_id id : orphans_) shards_[0]->commits().drop_queue(id);

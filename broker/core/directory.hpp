@@ -103,6 +103,7 @@ class directory final : public storage::recovery_visitor {
   void on_record(storage::record_kind kind, std::string_view key,
                  std::span<const std::byte> value) override;
   void on_entries(std::span<const storage::recovered_entry> entries) override;
+  void on_end(storage::queue_id queue, storage::sequence next) override;
   /// Messages of queues whose definition is gone are dropped. Returns how many there were.
   std::size_t finish_recovery();
   [[nodiscard]] std::size_t recovered_messages() const { return recovered_; }

@@ -128,6 +128,10 @@ void queue::restore(const storage::recovered_entry& entry) {
   if (manners_->levels) manners_->levels->push(entry.key.at, s.priority);
 }
 
+void queue::continue_at(sequence next) {
+  if (next > ring_.end()) ring_.skip_to(next);
+}
+
 void queue::subscribe(letter& l) {
   if (refuses_consumer(l)) return;
   slot s = 0;

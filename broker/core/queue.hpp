@@ -81,6 +81,8 @@ class queue {
 
   /// A message found in the store at start, in ascending order.
   void restore(const storage::recovered_entry& entry);
+  /// After them: sequences before `next` have been given out.
+  void continue_at(sequence next);
 
   /// Ids of messages that came before the start, by the number of their record; before a policy
   /// is set, which may not want them.

@@ -55,6 +55,9 @@ void memory_store::recover(recovery_visitor& visitor) {
     }
     if (!slice.empty()) visitor.on_entries(std::exchange(slice, {}));
   }
+  for (const auto& [id, messages] : disk_.queues_) {
+    if (!messages.empty()) visitor.on_end(id, messages.rbegin()->first + 1);
+  }
   if (!options_.manual) thread_ = std::thread([this] { run(); });
 }
 

@@ -26,6 +26,7 @@ class pass {
     read_groups();
     remove_orphans();
     hand_over_entries();
+    for (const auto& [queue, next] : ends_) visitor_.on_end(queue_id{queue}, next);
     return last_ + 1;
   }
 
@@ -59,6 +60,7 @@ class pass {
   bool is_damaged_ = false;
   boost::unordered_flat_map<group_id, std::vector<std::byte>> kept_;
   boost::unordered_flat_map<std::uint64_t, std::uint64_t> chunk_sizes_;
+  boost::unordered_flat_map<std::uint64_t, sequence> ends_;  // of queues, settled messages counted
 };
 
 void pass::read_records() {
@@ -128,7 +130,11 @@ void pass::read_group(group_id id, std::span<const std::byte> entries,
     return;
   }
   new_group g{id, view->body_octets(), {}, {}, nullptr};
-  for (std::uint32_t i = 0; i < view->runs(); ++i) g.runs.push_back(view->run(i));
+  for (std::uint32_t i = 0; i < view->runs(); ++i) {
+    const stored_run& r = g.runs.emplace_back(view->run(i));
+    sequence& end = ends_[r.queue];
+    end = std::max(end, r.first + r.count);
+  }
   if (state) {
     if (auto marks = parse_state(id, view->entries(), *state)) {
       g.marks = std::make_unique<group_marks>(std::move(*marks));

@@ -103,6 +103,27 @@ def _(env):
     check_equal([one.body for one in got], list(range(150)), "the order")
 
 
+@case("the broker aborts on the first send to a queue whose newest messages went before a kill",
+      alone=True)
+def _(env):
+    peer = env.peer()
+    address = env.address()
+    sender = peer.sender(address)
+    sent = [peer.send(sender, Message(body=i, durable=True)) for i in range(100)]
+    for one in sent:
+        check_equal(peer.outcome(one), ACCEPTED, "the outcome of a send")
+    got = peer.receive_all(peer.receiver(address, credit=100), 100)
+    for one in got[1:]:
+        one.accept(settle=False)
+    wait(lambda: all(one.delivery.settled for one in got[1:]), "the settled answers")
+    peer = restart(env)
+    sender = peer.sender(address)
+    for i in range(100, 103):
+        peer.put(sender, Message(body=i, durable=True))
+    got = peer.receive_all(peer.receiver(address, credit=9), 4)
+    check_equal([one.body for one in got], [0, 100, 101, 102], "what is there")
+
+
 @case("a crash after modified annotations keeps them or the original, never a mixture",
       alone=True)
 def _(env):

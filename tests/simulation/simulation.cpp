@@ -30,6 +30,9 @@ class overheard final : public storage::recovery_visitor {
     nodes_.on_entries(entries);
     for (const auto& e : entries) spy_.found(e.key);
   }
+  void on_end(storage::queue_id queue, storage::sequence next) override {
+    nodes_.on_end(queue, next);
+  }
 
  private:
   core::directory& nodes_;

@@ -103,6 +103,12 @@ class generator {
   std::uint64_t below(std::uint64_t n) { return random_() % n; }
   bool chance(unsigned percent) { return below(100) < percent; }
 
+  /// Gives out sequences like a queue that was restored.
+  void continue_at(const std::map<queue_id, sequence>& ends) {
+    last_.clear();
+    for (const auto& [queue, next] : ends) last_[queue] = next - 1;
+  }
+
   batch next(const model& now) {
     batch b;
     if (chance(75)) add_puts(b);
@@ -217,6 +223,7 @@ tally run(std::uint64_t seed, std::size_t steps) {
       r.open();
       ++t.reopened;
       REQUIRE(found(r) == now);
+      g.continue_at(r.recovered().ends);
       after.assign(1, {token{}, now});
     } else if (g.chance(1)) {
       // All at once, so that the store is in the middle of some, however slow this machine is.
@@ -237,6 +244,7 @@ tally run(std::uint64_t seed, std::size_t steps) {
       REQUIRE(which != after.end());
       t.batches_lost += static_cast<std::size_t>(after.end() - which) - 1;
       now = left;
+      g.continue_at(r.recovered().ends);
       after.assign(1, {token{}, now});
     }
   }

@@ -103,6 +103,12 @@ void keeping_visitor::on_entries(std::span<const recovered_entry> entries) {
   }
 }
 
+void keeping_visitor::on_end(queue_id queue, sequence next) {
+  CHECK(ends.emplace(queue, next).second);
+  const auto known = queues.find(queue);
+  if (known != queues.end()) CHECK(known->second.back().key.at < next);
+}
+
 // rig
 
 void rig::open() {

@@ -53,9 +53,11 @@ class keeping_visitor final : public recovery_visitor {
  public:
   void on_record(record_kind kind, std::string_view key, std::span<const std::byte> value) override;
   void on_entries(std::span<const recovered_entry> entries) override;
+  void on_end(queue_id queue, sequence next) override;
 
   std::map<std::pair<record_kind, std::string>, std::string> records;
   std::map<queue_id, std::vector<recovered_entry>> queues;
+  std::map<queue_id, sequence> ends;
 };
 
 class rig {

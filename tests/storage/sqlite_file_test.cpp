@@ -196,6 +196,23 @@ TEST_CASE("sqlite store: an elided put never reaches the disk, and is counted") 
   CHECK(octets_of(file).find(text_of(q1, 4)) == std::string::npos);
 }
 
+TEST_CASE("sqlite store: the sequence of a message that went is not given out again") {
+  sqlite_rig r;
+  r.open();
+  batch both = puts(q1, 1, 6);
+  for (put& p : puts(q2, 1, 4).puts) both.puts.push_back(std::move(p));
+  r.commit(std::move(both));
+  r.commit(settles(q1, 4, 6));  // the end of q1, and all of q2: their places are still on disk
+  r.commit(settles(q2, 1, 4));
+  r.lose_power();
+  CHECK(r.recovered().ends == std::map<queue_id, sequence>{{q1, 7}, {q2, 5}});
+  CHECK(r.commit(puts(q1, 7, 7)) == commit_outcome::durable);
+  CHECK(r.commit(settles(q1, 1, 3)) == commit_outcome::durable);
+  r.lose_power();
+  CHECK(r.contents(q1).size() == 1);
+  CHECK(r.recovered().ends == std::map<queue_id, sequence>{{q1, 8}});
+}
+
 TEST_CASE("sqlite store: the log stays within its bound under load, with a reader at work") {
   sqlite_rig r;
   r.options.log_octets_checkpoint = 2 * 1024 * 1024;

@@ -227,6 +227,40 @@ TEST_CASE("directory: durable queues and their messages are found again, orphans
   });
 }
 
+TEST_CASE("directory: a restored queue goes on behind messages that had left before the start") {
+  storage::memory_disk disk;
+  storage::queue_id id{};
+  {
+    world w({}, disk);
+    w.start();
+    town t(w);
+    const auto q = t.reply(ask("a")).queue;
+    id = w.at(q).settings().id;
+    test_producer p(w, q);
+    for (const char* text : {"1", "2"}) p.put(text);
+    w.settle_down();
+  }
+  world w({}, disk);
+  town t(w, settings(), false);
+  w.store.recover(t.nodes);
+  t.nodes.on_end(id, 700);
+  t.nodes.on_end(storage::queue_id{90}, 3);  // of a queue that is no more
+  t.nodes.finish_recovery();
+  w.settle_down();
+  const auto q = t.reply(ask("a")).queue;
+  test_producer p(w, q);
+  p.put("3");
+  w.settle_down();
+  CHECK(p.verdicts.size() == 1);
+  test_consumer c(w, q);
+  c.grant(9);
+  w.settle_down();
+  CHECK(c.texts() == "1 2 3");
+  CHECK(c.deliveries.back().at == 700);
+  const auto fresh = t.reply(ask("fast.b"));
+  CHECK(static_cast<std::uint64_t>(w.at(fresh.queue).settings().id) == 91);
+}
+
 TEST_CASE("directory: queues are spread over the workers in turn") {
   world w({.workers = 3});
   w.start();
