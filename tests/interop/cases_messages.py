@@ -14,9 +14,7 @@ CASES, case = collector()
 
 def send_all(peer, address, messages):
     sender = peer.sender(address)
-    sent = [peer.send(sender, one) for one in messages]
-    for one in sent:
-        check_equal(peer.outcome(one), ACCEPTED, "the outcome of a send")
+    peer.put_all(sender, messages)
 
 
 def all_types(env, durable_kept_in_store):
@@ -174,9 +172,7 @@ def _(env):
     peer = env.peer()
     address = env.address()
     sender = peer.sender(address)
-    sent = [peer.send(sender, Message(body=i, durable=True)) for i in range(7000)]
-    for one in sent:
-        check_equal(peer.outcome(one), ACCEPTED, "the outcome of a send")
+    peer.put_all(sender, [Message(body=i, durable=True) for i in range(7000)])
     for _ in range(3):
         receiver = peer.receiver(address)
         first, second = peer.drain(receiver, 5000), peer.drain(receiver, 5000)

@@ -10,9 +10,7 @@ CASES, case = collector()
 
 def numbers(peer, address, count, durable=True):
     sender = peer.sender(address)
-    sent = [peer.send(sender, Message(body=i, durable=durable)) for i in range(count)]
-    for one in sent:
-        check_equal(peer.outcome(one), ACCEPTED, "the outcome of a send")
+    peer.put_all(sender, [Message(body=i, durable=durable) for i in range(count)])
     return sender
 
 

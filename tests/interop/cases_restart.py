@@ -19,9 +19,7 @@ def _(env):
     peer = env.peer()
     address = env.address()
     sender = peer.sender(address)
-    sent = [peer.send(sender, Message(body=i, durable=i % 3 != 0)) for i in range(3000)]
-    for one in sent:
-        check_equal(peer.outcome(one), ACCEPTED, "the outcome of a send")
+    peer.put_all(sender, [Message(body=i, durable=i % 3 != 0) for i in range(3000)])
     peer = restart(env)
     expected = [i for i in range(3000) if i % 3 != 0]
     got = peer.receive_all(peer.receiver(address, credit=4000), len(expected))
@@ -109,9 +107,7 @@ def _(env):
     peer = env.peer()
     address = env.address()
     sender = peer.sender(address)
-    sent = [peer.send(sender, Message(body=i, durable=True)) for i in range(100)]
-    for one in sent:
-        check_equal(peer.outcome(one), ACCEPTED, "the outcome of a send")
+    peer.put_all(sender, [Message(body=i, durable=True) for i in range(100)])
     got = peer.receive_all(peer.receiver(address, credit=100), 100)
     for one in got[1:]:
         one.accept(settle=False)

@@ -367,7 +367,12 @@ class Peer:
         return state
 
     def put(self, link, message):
-        check_equal(self.outcome(self.send(link, message)), ACCEPTED, "the outcome of a send")
+        self.put_all(link, [message])
+
+    def put_all(self, link, messages):
+        """All are under way before the first outcome is waited for."""
+        for sent in [self.send(link, one) for one in messages]:
+            check_equal(self.outcome(sent), ACCEPTED, "the outcome of a send")
 
     def receive(self, link, timeout=TIMEOUT):
         box = self.inbox[link.name]
