@@ -130,6 +130,7 @@ class connection_core {
   [[nodiscard]] checked<const event*> on_begin(const frame::frame_view& f);
   [[nodiscard]] const event* on_end(session& s, spec::end&& end);
   [[nodiscard]] session* at_remote_channel(std::uint16_t channel) const;
+  [[nodiscard]] bool is_crossing_detach(std::uint64_t code, std::uint16_t channel) const;
   [[nodiscard]] std::optional<std::uint16_t> free_channel() const;
   session& adopt(std::uint16_t channel);
 
@@ -194,6 +195,7 @@ class connection_core {
 
   std::vector<std::unique_ptr<session>> sessions_ = {};  // by our channel
   std::vector<session*> by_remote_channel_ = {};
+  std::vector<std::uint16_t> detaches_crossing_ = {};  // see is_crossing_detach
   std::size_t session_count_ = 0;
   std::size_t link_count_ = 0;
   std::uint64_t partial_octets_ = 0;

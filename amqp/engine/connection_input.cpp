@@ -152,6 +152,14 @@ session* connection_core::at_remote_channel(std::uint16_t channel) const {
   return channel < by_remote_channel_.size() ? by_remote_channel_[channel] : nullptr;
 }
 
+/// A peer whose end crosses our detach has nothing more to say on that channel [2.5.5], but
+/// fe2o3-amqp 0.18.4 still answers the detach. That ends nothing that it has not ended itself.
+bool connection_core::is_crossing_detach(std::uint64_t code, std::uint16_t channel) const {
+  return code == spec::detach::type.code &&
+         std::find(detaches_crossing_.begin(), detaches_crossing_.end(), channel) !=
+             detaches_crossing_.end();
+}
+
 checked<const event*> connection_core::on_frame(const frame::frame_view& f) {
   const std::uint64_t code = code_of(f.body);
   if (is_discarding()) return on_discarded(f, code);
@@ -176,9 +184,11 @@ checked<const event*> connection_core::on_frame(const frame::frame_view& f) {
     return connection_violation(conditions::decode_error, "not a performative of AMQP 1.0");
   if (code == spec::begin::type.code) return on_begin(f);
   session* on = at_remote_channel(f.channel);
-  if (on == nullptr)
+  if (on == nullptr) {
+    if (is_crossing_detach(code, f.channel)) return nullptr;
     return connection_violation(conditions::not_allowed,
                                 "no session on channel " + std::to_string(f.channel));
+  }
   return on_session_frame(code, *on, f.body);
 }
 
@@ -258,6 +268,7 @@ checked<const event*> connection_core::on_begin(const frame::frame_view& f) {
   }
   if (by_remote_channel_.size() <= f.channel) by_remote_channel_.resize(f.channel + 1u);
   by_remote_channel_[f.channel] = fresh;
+  std::erase(detaches_crossing_, f.channel);
   fresh->on_begin(*begin, f.channel);
   if (fresh->phase_ == session::phase::end_sent) return nullptr;  // answered too late
   if (!begin->remote_channel) fresh->send_begin();
@@ -289,6 +300,7 @@ session* connection_core::begin() {
 
 const event* connection_core::on_end(session& s, spec::end&& end) {
   const bool was_ours = s.phase_ == session::phase::end_sent;
+  if (s.awaits_detach()) detaches_crossing_.push_back(*s.remote_channel_);
   if (!was_ours) s.send_end({});
   s.phase_ = session::phase::ended;
   const bool told = s.told_end_;

@@ -124,6 +124,8 @@ class session {
   void owe_flow(link&);
   void become_dirty();
 
+  /// A detach of ours has no answer yet.
+  [[nodiscard]] bool awaits_detach() const;
   void drop_accounts();
   /// All links go, without events.
   void drop_links();

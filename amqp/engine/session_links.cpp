@@ -139,4 +139,10 @@ checked<const event*> session::on_detach(spec::detach&& detach) {
   return &e;
 }
 
+bool session::awaits_detach() const {
+  return std::any_of(links_.begin(), links_.end(), [](const auto& l) {
+    return l && l->local_ == link::half::detached && l->remote_ == link::half::attached;
+  });
+}
+
 }  // namespace whimbrel::amqp::engine

@@ -387,6 +387,31 @@ TEST_CASE("link: behind an error of its peer's making any input for it ends the 
   }
 }
 
+TEST_CASE("link: fe2o3-amqp loses its connection when its end crosses our detach") {
+  // It answers the detach behind its end, which nobody may [2.5.5]. That ends no other session;
+  // anything else there is an error as before, and so is that detach on a new session.
+  raw_peer peer;
+  peer.ready_to_send();
+  peer.side.last(event_kind::link_attached).on_link->detach(true);
+  peer.say(spec::end{});
+  REQUIRE(peer.count<spec::detach>() == 1);
+  REQUIRE(peer.count<spec::end>() == 1);
+  peer.say(spec::detach{.handle = 0, .closed = true});
+  CHECK(peer.count<spec::close>() == 0);
+  SUBCASE("a flow there closes the connection") {
+    peer.say(spec::flow{.incoming_window = 1, .next_outgoing_id = 0, .outgoing_window = 1});
+    CHECK(peer.condition<spec::close>() == "amqp:not-allowed");
+  }
+  SUBCASE("the channel's next session knows nothing of it") {
+    peer.begin();
+    peer.say(spec::detach{.handle = 0, .closed = true});
+    CHECK(peer.condition<spec::end>() == "amqp:session:unattached-handle");
+    peer.say(spec::end{});
+    peer.say(spec::detach{.handle = 0, .closed = true});
+    CHECK(peer.condition<spec::close>() == "amqp:not-allowed");
+  }
+}
+
 TEST_CASE("link: what is under way behind a message that is too large ends the link alone") {
   engine::options o = server_options();
   o.max_message_size = 10;
