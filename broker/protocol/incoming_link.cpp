@@ -44,10 +44,7 @@ void incoming_link::start(const amqp::spec::attach& asked) {
                   "the target is not an amqp:target:list: this version has no transactions");
   }
   if (!target->dynamic && !target->address) {
-    return take_name([this] {
-      answer_attach();
-      watch_gates();
-    });
+    return take_name([this] { watch_gates(); });
   }
   core::node_request request;
   request.address = target->address.value_or("");
@@ -67,8 +64,8 @@ void incoming_link::on_resolved(const core::node_reply& reply) {
   }
   exchange_ = reply.exchange;
   by_subject_ = reply.by_subject;
-  answer_attach();
   if (!queue_) return watch_gates();
+  gates_.assign(1, gate::unknown);
   core::letter l;
   l.kind = core::letter_kind::add_producer;
   l.link = self_;
@@ -76,6 +73,8 @@ void incoming_link::on_resolved(const core::node_reply& reply) {
   home().send(std::move(l));
 }
 
+/// Once it is known whether there is credit, which then goes out right behind: fe2o3-amqp 0.18.4,
+/// when it has attached a link again, goes on with the credit from before, which is none [2.6.7].
 void incoming_link::answer_attach() {
   attached_ = true;
   // Where each message has its own way some may wait to be sent on it, and not behind a new link.
@@ -146,13 +145,17 @@ void incoming_link::on_letter(core::letter&& l) {
       return on_verdict(l.id, static_cast<std::uint32_t>(l.last) + 1, l.outcome);
     case core::letter_kind::gate:
       if (suspended_) return;
-      on_gate(l.id, l.has(core::letter_flag::open));
+      on_gate(l.id, l.has(core::letter_flag::open) ? gate::open : gate::closed);
+      if (!attached_ && std::find(gates_.begin(), gates_.end(), gate::unknown) == gates_.end()) {
+        answer_attach();
+      }
       // What was granted stays granted; the gate only stops more. [2.6.7]
       if (gate_open_) top_up();
       break;
     case core::letter_kind::detached:
       if (suspended_) return;  // what it has put will be answered
-      detach(l.detail->condition, l.detail->description);
+      if (attached_) detach(l.detail->condition, l.detail->description);
+      else refuse(l.detail->condition, l.detail->description);
       break;
     default: return;
   }

@@ -59,9 +59,10 @@ class incoming_link final : public link_base {
   void look_up();
   void on_looked_up(const core::node_reply& reply);
   void flush_waiting();
+  enum class gate : std::uint8_t { unknown, closed, open };
   void watch_gates();
   void unwatch_gates();
-  void on_gate(std::uint32_t worker, bool open);
+  void on_gate(std::uint32_t worker, gate now);
 
   void reject(std::uint32_t delivery_id, bool presettled, std::string_view condition,
               std::string description);
@@ -74,7 +75,7 @@ class incoming_link final : public link_base {
   amqp::spec::attach asked_ = {};
   bool by_subject_ = false;                // the default exchange
   core::exchange_way exchange_ = {};
-  std::vector<bool> gates_;                // by worker, all must be open; none: for one queue
+  std::vector<gate> gates_;                // of the queue, or by worker: all must be open
   std::vector<core::hit> hits_;            // scratch of publish
   bool gate_open_ = false;
   core::message_builder partial_;

@@ -127,7 +127,7 @@ void incoming_link::flush_waiting() {
 // --- credit: whichever worker a message goes to, it must have room ---------------------------
 
 void incoming_link::watch_gates() {
-  gates_.assign(home().workers(), false);
+  gates_.assign(home().workers(), gate::unknown);
   for (std::uint16_t w = 0; w < home().workers(); ++w) {
     home().send_task(core::worker_id{w}, [self = self_](core::shard& there) {
       there.watch_gate(self);
@@ -144,13 +144,9 @@ void incoming_link::unwatch_gates() {
   }
 }
 
-void incoming_link::on_gate(std::uint32_t worker, bool open) {
-  if (gates_.empty()) {
-    gate_open_ = open;
-    return;
-  }
-  gates_[worker] = open;
-  gate_open_ = std::all_of(gates_.begin(), gates_.end(), [](bool b) { return b; });
+void incoming_link::on_gate(std::uint32_t worker, gate now) {
+  gates_[queue_ ? 0 : worker] = now;
+  gate_open_ = std::all_of(gates_.begin(), gates_.end(), [](gate g) { return g == gate::open; });
 }
 
 }  // namespace whimbrel::broker::protocol
