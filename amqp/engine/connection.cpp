@@ -31,7 +31,7 @@ void connection::sasl_outcome(spec::sasl_code code, std::span<const std::byte> a
 void connection::sasl_challenge(std::span<const std::byte> challenge) {
   core_->sasl_challenge(challenge);
 }
-void connection::open() { core_->open(); }
+void connection::open(const codec::map& more) { core_->open(more); }
 void connection::close(std::optional<spec::error> error) { core_->close(std::move(error)); }
 session* connection::begin() { return core_->begin(); }
 

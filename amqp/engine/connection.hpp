@@ -80,7 +80,8 @@ class connection {
   void sasl_challenge(std::span<const std::byte>);
   /// Sends our open (from the options). A server calls it to accept an `opened` event; a client may
   /// call it at any time, it goes out when the layers below are ready.
-  void open();
+  /// `more` stands in its properties beside those of the options.
+  void open(const codec::map& more = {});
   /// Sends close, with or without an error; later frames are discarded but for the answer, with
   /// which `connection_closed` comes. Sends open before it if need be. [2.4.3]
   void close(std::optional<spec::error> = {});

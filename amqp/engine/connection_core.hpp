@@ -64,7 +64,7 @@ class connection_core {
   // --- the application's ---
   void sasl_outcome(spec::sasl_code code, std::span<const std::byte> additional_data);
   void sasl_challenge(std::span<const std::byte> challenge);
-  void open();
+  void open(const codec::map& more = {});
   void close(std::optional<spec::error> error);
   [[nodiscard]] session* begin();
 
@@ -158,7 +158,7 @@ class connection_core {
   void write_sasl(const Performative& p);
   [[nodiscard]] checked<const event*> on_open(const frame::frame_view& f);
   [[nodiscard]] checked<const event*> on_close(const frame::frame_view& f);
-  void send_open();
+  void send_open(const codec::map& more = {});
   void send_close(std::optional<spec::error> error);
   void advance(wire_step step);
   void answer(violation v, session* on);

@@ -201,17 +201,17 @@ void connection_core::sasl_challenge(std::span<const std::byte> challenge) {
 
 // --- open ---
 
-void connection_core::open() {
+void connection_core::open(const codec::map& more) {
   if (finished_) return;
   using enum connection_state;
   if (state_ == hdr_exch || state_ == hdr_sent || state_ == open_rcvd) {
-    send_open();
+    send_open(more);
   } else if (state_ == start) {
     wants_open_ = true;
   }
 }
 
-void connection_core::send_open() {
+void connection_core::send_open(const codec::map& more) {
   spec::open mine{.container_id = options_.container_id,
                   .hostname = options_.hostname,
                   .max_frame_size = std::max(options_.max_frame_size, limits::frame_size_least),
@@ -219,6 +219,8 @@ void connection_core::send_open() {
                   .offered_capabilities = codec::multiple<symbol>(options_.offered_capabilities),
                   .desired_capabilities = codec::multiple<symbol>(options_.desired_capabilities),
                   .properties = options_.properties};
+  if (!more.empty() && !mine.properties) mine.properties.emplace();
+  for (const auto& [key, mapped] : more) mine.properties->set(key, mapped);
   if (options_.idle_time_out)
     mine.idle_time_out = static_cast<std::uint32_t>(options_.idle_time_out->count());
   advance(wire_step::send_open);

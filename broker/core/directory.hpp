@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "broker/core/admin.hpp"
+#include "broker/core/containers.hpp"
 #include "broker/core/link_names.hpp"
 #include "broker/core/policy_table.hpp"
 #include "broker/core/shard.hpp"
@@ -154,6 +155,7 @@ class directory final : public storage::recovery_visitor {
   [[nodiscard]] topology& exchanges() { return exchanges_; }
   /// From any worker.
   [[nodiscard]] link_names& names() { return names_; }
+  [[nodiscard]] containers& present() { return present_; }
   [[nodiscard]] std::size_t subscription_count() const { return subscriptions_.size(); }
   [[nodiscard]] std::size_t size() const { return nodes_.size(); }
 
@@ -231,6 +233,7 @@ class directory final : public storage::recovery_visitor {
 
   directory_options options_;
   link_names names_;
+  containers present_;
   policy_table policies_;
   std::uint64_t policy_changes_ = 0;
   bool has_policies_ = false;  // those of the options are in the table

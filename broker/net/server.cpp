@@ -321,7 +321,7 @@ amqp::engine::options server::options_for(const config::listener& through,
   for (const char* name : {"ANONYMOUS-RELAY", "SHARED-SUBS", "LINK_PAIR_V1_0", "DELAYED_DELIVERY",
                            "AMQP_FILTEX_SQL_V1_0", "AMQP_FILTEX_PROP_V1_0",
                            "AMQP_FILTEX_GROUP_V1_0", "APACHE.ORG:SELECTOR",
-                           "APACHE.ORG:NO_LOCAL"}) {
+                           "APACHE.ORG:NO_LOCAL", "sole-connection-for-container"}) {
     o.offered_capabilities.push_back(amqp::symbol(name));
   }
   amqp::codec::map properties;

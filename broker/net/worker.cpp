@@ -6,6 +6,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include "broker/protocol/states.hpp"
+
 namespace whimbrel::broker::net {
 
 namespace asio = boost::asio;
@@ -201,7 +203,9 @@ void worker::on_stopped(amqp::io::driver& d) {
 }
 
 void worker::shut_down_connections(std::string_view condition, const std::string& description) {
-  for (auto& c : connections_) c->handler->shut_down(condition, description);
+  for (auto& c : connections_) {
+    c->handler->shut_down(protocol::make_error(condition, description));
+  }
 }
 
 std::size_t worker::session_count() const {

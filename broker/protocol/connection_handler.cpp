@@ -39,6 +39,7 @@ connection_handler::connection_handler(context& with, engine::connection& eng, p
 
 connection_handler::~connection_handler() {
   *alive_ = false;
+  leave_container();
   for (auto& link : links_) link->on_gone(departure::connection_lost);
   for (std::string& queue : owned_) with_.nodes.remove(with_.home, std::move(queue));
 }
@@ -141,14 +142,6 @@ void connection_handler::on_verdict(bool good) {
   });
 }
 
-void connection_handler::on_opened(const engine::event& e) {
-  with_.log.info("connection opened", {{"peer", who_.address},
-                                       {"container", e.open->container_id},
-                                       {"user", user_.empty() ? "anonymous" : user_}});
-  container_ = e.open->container_id;
-  engine_.open();
-}
-
 // --- links -----------------------------------------------------------------------------------
 
 void connection_handler::on_attached(const engine::event& e) {
@@ -227,12 +220,17 @@ void connection_handler::on_session_ended(const engine::event& e) {
 }
 
 void connection_handler::on_closed(const engine::event& e) {
-  while (!links_.empty()) drop(links_.back()->wire(), departure::connection_lost);
+  drop_links();
+  leave_container();  // before the peer hears our close, and perhaps comes again
   const std::string why = e.error == nullptr
                               ? std::string("no error")
                               : e.error->condition.text + ": " + e.error->description.value_or("");
   with_.log.info("connection closed",
                  {{"peer", who_.address}, {"by", e.by_us ? "us" : "peer"}, {"why", why}});
+}
+
+void connection_handler::drop_links() {
+  while (!links_.empty()) drop(links_.back()->wire(), departure::connection_lost);
 }
 
 void connection_handler::drop(engine::link& wire, departure why) {
@@ -255,8 +253,8 @@ void connection_handler::forget(link_base& link) {
   links_.pop_back();
 }
 
-void connection_handler::shut_down(std::string_view condition, std::string description) {
-  engine_.close(make_error(condition, std::move(description)));
+void connection_handler::shut_down(amqp::spec::error why) {
+  engine_.close(std::move(why));
   want_flush_();
 }
 

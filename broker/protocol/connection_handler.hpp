@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "amqp/engine/connection.hpp"
+#include "broker/core/containers.hpp"
 #include "broker/protocol/context.hpp"
 #include "broker/protocol/link_base.hpp"
 
@@ -38,7 +39,7 @@ class connection_handler {
   void on_events();
   void on_output_written();
   /// Says goodbye: amqp:connection:forced, so that clients reconnect. [2.4.3]
-  void shut_down(std::string_view condition, std::string description);
+  void shut_down(amqp::spec::error why);
 
   [[nodiscard]] std::uint64_t id() const { return who_.id; }
   /// The peer's container-id.
@@ -68,11 +69,16 @@ class connection_handler {
   void on_sasl_init(const amqp::engine::event& e);
   void check_plain(std::span<const std::byte> response);
   void on_verdict(bool good);
+  // connection_open.cpp
   void on_opened(const amqp::engine::event& e);
+  void on_entered(core::sole_policy policy, bool admitted);
+  void leave_container();
+
   void on_attached(const amqp::engine::event& e);
   void on_detached(const amqp::engine::event& e);
   void on_session_ended(const amqp::engine::event& e);
   void on_closed(const amqp::engine::event& e);
+  void drop_links();
   void drop(amqp::engine::link& wire, departure why);
   void forget(link_base& link);
   void follow_suspended(link_base& fresh, const amqp::spec::attach& asked);
@@ -83,6 +89,7 @@ class connection_handler {
   peer who_;
   std::function<void()> want_flush_;
   std::string container_ = {};
+  bool entered_ = false;  // its container counts it
   std::string user_ = {};           // empty: anonymous
   std::string user_claimed_ = {};   // while the password is checked
   const security::permissions* allowed_ = nullptr;

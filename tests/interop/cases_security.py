@@ -2,7 +2,7 @@
 """Who may come in and what they may do: SASL [5.3], permissions."""
 import time
 
-from proton import Message
+from proton import Message, symbol, uint
 
 from broker_process import password_lines
 from case import collector
@@ -96,6 +96,64 @@ def _(env):
         check_equal(bob.outcome(bob.send(anonymous, Message(address=address, body="x"))), REJECTED,
                     "a message to " + address)
         check_equal(bob.condition, "amqp:unauthorized-access", "why")
+
+
+def sole(env, container, policy=None, **how):
+    """A connection that wants to be the only one of its container."""
+    properties = {symbol("sole-connection-enforcement-policy"): uint(policy)} if policy else None
+    return env.peer(container_id=container, desired=symbol("sole-connection-for-container"),
+                    properties=properties, **how)
+
+
+@case("a second connection of a container that wants one is refused, until the first has gone")
+def _(env):
+    container = env.address("container")
+    first = sole(env, container)
+    offered = first.connection.remote_offered_capabilities
+    check("sole-connection-for-container" in list(offered), "the capability is not offered")
+    for second in (sole(env, container, open=False), env.peer(container_id=container, open=False)):
+        wait(second.is_closed, "the refusal")
+        told = second.connection.remote_properties
+        check_equal(told.get("amqp:connection-establishment-failed"), True, "the open's property")
+        check_equal(second.why_closed(), "amqp:invalid-field", "why")
+        info = second.connection.remote_condition.info
+        check_equal(info, {"invalid-field": "container-id"}, "the field")
+    first.put(first.sender(env.address()), Message(body="x"))
+    first.close()
+    for how in range(20):  # at once, also when the first went without a word
+        peer = sole(env, container)
+        if how % 2:
+            peer.close()
+        else:
+            peer.drop()
+            env.peer(container_id=env.address("other")).close()
+            wait(lambda: not is_refused_at_first(env, container), "room for the next one")
+
+
+def is_refused_at_first(env, container):
+    peer = sole(env, container, open=False)
+    wait(lambda: peer.is_open() or peer.is_closed(), "an answer")
+    told = peer.connection.remote_properties or {}
+    refused = bool(told.get("amqp:connection-establishment-failed"))
+    if refused:
+        peer.drop()
+    else:
+        peer.close()
+    return refused
+
+
+@case("a connection that closes others of its container takes their place")
+def _(env):
+    container, address = env.address("container"), env.address()
+    first = env.peer(container_id=container)
+    held = first.receiver(address, credit=1, name="link")
+    first.put(first.sender(address), Message(body="x"))
+    first.receive(held)
+    second = sole(env, container, policy=1)
+    wait(first.is_closed, "the close of the first")
+    check_equal(first.why_closed(), "amqp:resource-locked", "why")
+    check_equal(second.receive(second.receiver(address, credit=1, name="link")).body, "x",
+                "what the first has held")
 
 
 @case("many logins at once neither block each other nor other traffic", config=users)

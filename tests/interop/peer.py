@@ -126,7 +126,8 @@ class Peer:
     """One connection with one session to begin with."""
 
     def __init__(self, port, user=None, password=None, sasl="ANONYMOUS", container_id=None,
-                 max_frame_size=None, channel_max=None, open=True, desired=None, idle=None):
+                 max_frame_size=None, channel_max=None, open=True, desired=None, idle=None,
+                 properties=None):
         self.inbox = {}
         self.detached = set()  # names of links that the other side detached without closing
         self.partial = {}
@@ -143,6 +144,8 @@ class Peer:
         self.connection.hostname = "127.0.0.1"
         if desired:
             self.connection.desired_capabilities = desired
+        if properties:
+            self.connection.properties = properties
         if user:
             self.connection.user, self.connection.password = user, password
         self.collector = Collector()

@@ -40,12 +40,17 @@ struct house {
 class guest : public raw_peer {
  public:
   guest(house& in, std::size_t worker, const std::string& container)
+      : guest(in, worker, spec::open{.container_id = container}) {}
+  /// It may have been refused.
+  guest(house& in, std::size_t worker, const spec::open& as)
       : in_(in),
         handler(*in.contexts[worker % in.contexts.size()], side.wire,
                 {.id = ++last_id, .address = "test", .anonymous_allowed = true}, [] {}) {
     side.polled_by = [this] { handler.on_events(); };
-    open({.container_id = container});
-    begin();
+    open(as);
+    settle();
+    if (count<spec::close>() > 0) return;
+    tell(spec::begin{.next_outgoing_id = 0, .incoming_window = 100, .outgoing_window = 100});
   }
 
   /// Until nobody has anything left to say.

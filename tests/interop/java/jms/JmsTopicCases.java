@@ -2,6 +2,7 @@
 // Qpid JMS: topics and subscriptions of every kind.
 
 import jakarta.jms.Connection;
+import jakarta.jms.InvalidClientIDException;
 import jakarta.jms.InvalidDestinationException;
 import jakarta.jms.JMSException;
 import jakarta.jms.MessageConsumer;
@@ -25,6 +26,8 @@ final class JmsTopicCases {
           JmsTopicCases::unsubscribe),
       new Interop.Case("shared: consumers of a connection divide", JmsTopicCases::shared),
       new Interop.Case("shared: global, without a client ID", JmsTopicCases::sharedGlobal),
+      new Interop.Case("a client ID in use is an exception, and free again after close",
+          JmsTopicCases::clientIdInUse),
       new Interop.Case("shared durable: divides, collects, unsubscribes",
           JmsTopicCases::sharedDurable),
       new Interop.Case("shared durable global: connections without a client ID",
@@ -74,6 +77,16 @@ final class JmsTopicCases {
     Jms.expectNone(from, "own messages");
     from.close();
     session.unsubscribe("quiet");
+  }
+
+  private static void clientIdInUse(Interop.Env env) throws Exception {
+    for (int i = 0; i < 5; i++) {
+      Connection first = Jms.connect(env, "", "jms-only-one");
+      Interop.expect(InvalidClientIDException.class, () -> Jms.connect(env, "", "jms-only-one"),
+          "a client ID in use");
+      Jms.session(first).createTemporaryQueue();
+      first.close();
+    }
   }
 
   private static void durable(Interop.Env env) throws Exception {
