@@ -153,6 +153,7 @@ void queue::subscribe(letter& l) {
   if (is_selecting(c)) select(s);
   rank(s, static_cast<std::int32_t>(l.count));
   unpark();
+  if (manners_ && manners_->groups && !consumers_[s].browsing) rebalance_groups();
 }
 
 void queue::grant(const letter& l) {
@@ -164,7 +165,7 @@ void queue::grant(const letter& l) {
   const bool drain = l.has(letter_flag::drain);
   if (drain != c.draining) drain ? ++draining_ : --draining_;
   c.draining = drain;
-  if (!parked_.empty()) unpark();
+  if (!parked_.empty() || manners_) unpark();
   if (!c.browsing) make_ready(found->second);
   dispatch();
 }
@@ -180,6 +181,7 @@ void queue::unsubscribe(link_ref link) {
   c.limit = c.delivered;
   if (c.browsing) std::erase(browsers_, s);
   if (is_selecting(c)) stop_selecting(s);
+  if (manners_ && manners_->groups) manners_->groups->leave(s);
   if (c.held == 0) forget(c, s);
   if (manners_ || !parked_.empty()) {
     unpark();
@@ -276,7 +278,10 @@ void queue::drop_expired() {
     drop(at, *s, death_reason::expired, wrote);
     dropped = true;
   }
-  if (dropped && manners_) update_own_gate();
+  if (dropped && manners_) {
+    update_own_gate();
+    if (manners_->groups) dispatch();  // what came behind in a group may have waited for it
+  }
   if (dropped) finish_drains();
 }
 
@@ -349,7 +354,8 @@ void queue::check_invariants() const {
     leaving += s.at == place::leaving ? 1 : 0;
     scheduled += s.at == place::scheduled ? 1 : 0;
     if (s.at == place::available && at < cursor_) {
-      AMQP_ASSERT(s.returned || std::find(parked_.begin(), parked_.end(), at) != parked_.end());
+      const bool parked = std::find(parked_.begin(), parked_.end(), at) != parked_.end();
+      AMQP_ASSERT(s.returned || s.grouped || parked);
     }
     if (!s.stored) AMQP_ASSERT(s.body != nullptr);
   }
@@ -371,6 +377,7 @@ void queue::check_invariants() const {
     }
   }
   AMQP_ASSERT(draining == draining_);
+  check_groups();
 }
 
 }  // namespace whimbrel::broker::core

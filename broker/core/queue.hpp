@@ -47,6 +47,7 @@ struct queue_counters {
   std::uint64_t dead_lettered = 0;
   std::uint64_t replaced = 0;   // outdated by a newer message with the same key
   std::uint64_t duplicates = 0;  // had been here before: accepted, and not taken
+  std::uint64_t group_steps = 0;  // looks at messages on the way to one, where there are groups
   std::uint64_t undeliverable = 0;  // were to be dead letters, but there was nowhere to go
 };
 
@@ -58,12 +59,13 @@ struct queue_counters {
 ///          in which case it is read back in ranges before consumers reach it.
 ///
 /// Invariants (check_invariants)
-///   1. An available message is at or after `cursor_`, or in the heap of returned ones, or parked;
-///      where there are levels, it is in one of those.
+///   1. An available message is at or after `cursor_`, or in the heap of returned ones, or parked,
+///      or with its group; where there are levels, it is in one of those.
 ///   2. `depth()` counts what is not gone.
 ///   3. A consumer's `held` is the number of stubs that name it as holder.
 ///   4. Who has credit, no filter, is not closing and may have a turn stands in `ready_`, once; who
 ///      has a filter stands in `selection::ready` while there may be something for it.
+///   5. Where there are groups, whatever is held of one is held by its consumer.
 class queue {
  public:
   queue(shard& home, queue_ref self, queue_settings settings);
@@ -158,6 +160,7 @@ class queue {
   void dispatch();
   void dispatch_new(sequence at);
   [[nodiscard]] bool dispatch_next();
+  [[nodiscard]] bool dispatch_first(sequence at);
   void dispatch_browsers();
   void browse(consumer& c);
   void finish_drains();
@@ -167,6 +170,7 @@ class queue {
   [[nodiscard]] bool is_excluded(sequence at, link_ref link) const;
   void take(sequence at, stub& s);
   void deliver(slot to, sequence at, stub& s);
+  void note_holder(slot to, stub& s);
   void send_delivery(const consumer& c, sequence at, const stub& s, bool first_acquirer);
   void make_ready(slot s);
   void unpark();
@@ -186,6 +190,7 @@ class queue {
   void make_room(sequence newcomer);
   [[nodiscard]] bool is_over_limit() const;
   void trim_to_limit();
+  [[nodiscard]] std::optional<sequence> take_oldest();
   void update_own_gate();
   void count_octets();
   void begin_levels();
@@ -234,6 +239,25 @@ class queue {
   [[nodiscard]] bool may_have_turn(slot s) const;
   void tell_active(slot s, bool active);
   void take_turn_by_rank(slot s);
+
+  // queue_groups.cpp: messages of one group go to one consumer
+  void begin_groups();
+  void end_groups();
+  void rebalance_groups();
+  void offer_opened_groups();
+  [[nodiscard]] bool dispatch_grouped();
+  [[nodiscard]] std::optional<sequence> next_in_line();
+  [[nodiscard]] bool file_in_group(sequence at, stub& s);
+  [[nodiscard]] bool dispatch_of_group(sequence at, slot owner);
+  [[nodiscard]] bool give_turn(sequence at, const stub& s, slot owner);
+  void deliver_of_group(slot to, sequence at, stub& s);
+  [[nodiscard]] bool may_have_of_group(slot to, sequence at, stub& s);
+  void leave_group(sequence at, stub& s);
+  [[nodiscard]] bool return_to_group(sequence at, stub& s);
+  void rest_in_group(sequence at, stub& s);
+  void end_group_of(const stub& s);
+  [[nodiscard]] std::optional<sequence> take_oldest_of_groups();
+  void check_groups() const;
 
   // queue_burial.cpp: the way to the dead letters
   [[nodiscard]] std::optional<death_reason> death_by(const letter& l, const stub& s) const;

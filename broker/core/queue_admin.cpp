@@ -17,6 +17,7 @@ std::size_t queue::purge(sequence& from, sequence end, std::size_t most) {
     ++counters_.purged;
     ++gone;
   }
+  if (gone > 0 && manners_ && manners_->groups) dispatch();
   if (gone > 0) finish_drains();
   if (gone > 0 && manners_) update_own_gate();
   return gone;

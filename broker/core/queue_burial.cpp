@@ -50,6 +50,7 @@ void queue::settle_each(const letter& l) {
     bool wrote = false;
     if (s != nullptr && s->at == place::held && s->holder == holder) {
       --consumers_[holder].held;
+      if (s->grouped) leave_group(at, *s);
       if (settle_dead(l, at, id, *s, wrote)) continue;
     }
     if (!l.has(letter_flag::answer)) continue;
@@ -84,6 +85,7 @@ bool queue::settle_dead(const letter& l, sequence at, std::uint32_t id, stub& s,
 }
 
 void queue::bury(const dying_message& d, stub& s) {
+  if (s.grouped) leave_group(d.at, s);
   s.at = place::leaving;
   ++manners_->leaving;
   manners_->dying.push_back(d);

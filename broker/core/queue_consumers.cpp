@@ -55,6 +55,7 @@ void queue::stand_in_line(slot s) {
 /// The policy has come or gone while there are consumers.
 void queue::line_up() {
   manners_->line.clear();
+  if (manners_->groups) manners_->groups->end_all();
   const bool single = manners_->has_single_active();
   for (slot s = 0; s < consumers_.size(); ++s) {
     if (!consumers_[s].used || consumers_[s].browsing) continue;
@@ -102,6 +103,7 @@ void queue::tell_active(slot s, bool active) {
 
 /// Into the line of those with credit: behind all of the same priority, before those of a lower.
 void queue::take_turn_by_rank(slot s) {
+  if (manners_->groups) manners_->groups->warm(s);
   const auto place = std::find_if(ready_.begin(), ready_.end(), [&](slot other) {
     return consumers_[other].priority < consumers_[s].priority;
   });

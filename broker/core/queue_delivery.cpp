@@ -14,7 +14,10 @@ namespace whimbrel::broker::core {
 
 /// Gives out what can be given out. Stops at a body that has to be read first.
 void queue::dispatch() {
-  if (manners_ && manners_->values && !note_values()) [[unlikely]] return;
+  if (manners_) [[unlikely]] {
+    if (manners_->values && !note_values()) return;
+    if (manners_->groups) offer_opened_groups();
+  }
   if (selection_ != nullptr) [[unlikely]] {
     dispatch_selecting();
   } else {
@@ -41,31 +44,36 @@ void queue::dispatch_new(sequence at) {
 
 /// One message for somebody without a filter. False: there is none, or nobody may have one.
 bool queue::dispatch_next() {
+  if (manners_ && manners_->groups) [[unlikely]] return dispatch_grouped();
   const auto at = next_available();
-  if (!at) return false;
-  stub& s = *ring_.find(*at);
+  return at && dispatch_first(*at);
+}
+
+/// The message at `at` is the first in line.
+bool queue::dispatch_first(sequence at) {
+  stub& s = *ring_.find(at);
   if (is_expired(s)) {
     bool wrote = false;
-    take(*at, s);
-    drop(*at, s, death_reason::expired, wrote);
+    take(at, s);
+    drop(at, s, death_reason::expired, wrote);
     return true;
   }
-  if (!has_body(*at, s)) return false;
+  if (!has_body(at, s)) return false;
   if (s.delayed) [[unlikely]] {
-    take(*at, s);
-    if (waits_for_its_time(*at, s)) return true;
-    give_back(*at, s);
+    take(at, s);
+    if (waits_for_its_time(at, s)) return true;
+    give_back(at, s);
     return true;
   }
-  const auto to = pick(*at, s);
+  const auto to = pick(at, s);
   if (to) {
-    take(*at, s);
-    deliver(*to, *at, s);
+    take(at, s);
+    deliver(*to, at, s);
     return true;
   }
   if (ready_.empty()) return false;
-  take(*at, s);
-  parked_.push_back(*at);
+  take(at, s);
+  parked_.push_back(at);
   return true;
 }
 
@@ -147,15 +155,19 @@ bool queue::is_excluded(sequence at, link_ref link) const {
 }
 
 void queue::deliver(slot to, sequence at, stub& s) {
-  consumer& c = consumers_[to];
   const bool first = !s.acquired;
+  note_holder(to, s);
+  // Sending may come back here with a settlement: nothing below may rely on `s`.
+  send_delivery(consumers_[to], at, s, first);
+}
+
+void queue::note_holder(slot to, stub& s) {
+  consumer& c = consumers_[to];
   s.at = place::held;
   s.holder = to;
   s.acquired = true;
   ++c.held;
   ++c.delivered;
-  // Sending may come back here with a settlement: nothing below may rely on `s` or `c`.
-  send_delivery(c, at, s, first);
 }
 
 void queue::send_delivery(const consumer& c, sequence at, const stub& s, bool first_acquirer) {
@@ -179,6 +191,7 @@ void queue::unpark() {
     if (s != nullptr && s->at == place::available) give_back(at, *s);
   }
   parked_.clear();
+  if (manners_ && manners_->groups) manners_->groups->unstall();
 }
 
 bool queue::has_body(sequence at, const stub& s) {

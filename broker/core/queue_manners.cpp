@@ -24,7 +24,11 @@ void queue::set_policy(const queue_policy& policy) {
   manners_->limit.set(policy);
   if (manners_->limit.counts_octets() && !counted) count_octets();
   const bool leveled = policy.priorities.value_or(false);
-  if (leveled != (manners_->levels != nullptr)) leveled ? begin_levels() : end_levels();
+  const bool grouped = policy.message_groups.value_or(false);
+  const bool relevels = leveled != (manners_->levels != nullptr);
+  if (manners_->groups && (!grouped || relevels)) end_groups();
+  if (relevels) leveled ? begin_levels() : end_levels();
+  if (grouped && !manners_->groups) begin_groups();
   if (manners_->has_single_active() != had_single_active) line_up();
   begin_window();
   begin_values();
@@ -170,13 +174,20 @@ bool queue::is_over_limit() const {
 void queue::trim_to_limit() {
   if (manners_->overflow() != overflow::drop_head) return;
   while (is_over_limit()) {
-    const auto at = manners_->levels ? next_by_level(true) : next_available();
+    const auto at = take_oldest();
     if (!at) return;
     stub& s = *ring_.find(*at);
-    take(*at, s);
     bool wrote = false;
     drop(*at, s, death_reason::maxlen, wrote);
   }
+}
+
+/// Out of the line of those that wait.
+std::optional<sequence> queue::take_oldest() {
+  if (manners_->groups) return take_oldest_of_groups();
+  const auto at = manners_->levels ? next_by_level(true) : next_available();
+  if (at) take(*at, *ring_.find(*at));
+  return at;
 }
 
 /// flow-control: the gate of this queue's producers alone.
@@ -233,6 +244,7 @@ void queue::on_erase(sequence at, const stub& s) {
   if (s.at == place::scheduled) --manners_->later.waiting;
   manners_->limit.remove(at);
   if (manners_->values) manners_->values->remove(at);
+  if (s.grouped) manners_->groups->remove(at);
 }
 
 }  // namespace whimbrel::broker::core

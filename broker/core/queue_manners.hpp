@@ -18,6 +18,7 @@
 #include "broker/core/length_limit.hpp"
 #include "broker/core/letter.hpp"
 #include "broker/core/level_order.hpp"
+#include "broker/core/message_groups.hpp"
 #include "broker/core/queue_policy.hpp"
 
 namespace whimbrel::broker::core {
@@ -38,6 +39,7 @@ struct queue_manners {
   std::unique_ptr<level_order> levels = {};  // none: order of arrival
   std::unique_ptr<last_values> values = {};  // none: all messages stay
   std::unique_ptr<duplicate_window> window = {};  // none: ids do not matter
+  std::unique_ptr<message_groups> groups = {};    // none: any consumer may have any message
   // Answers for copies of messages that are prepared, by their sequence.
   std::vector<std::pair<sequence, std::function<void()>>> unapplied = {};
   std::deque<dying_message> dying = {};

@@ -56,6 +56,9 @@ constexpr std::array argument_table = {
     argument{"single-active-consumer", "x-single-active-consumer",
              &queue_policy::single_active_consumer, 0, 0, false},
     argument{"exclusive-consumer", "", &queue_policy::exclusive_consumer, 0, 0, false},
+    argument{"message-groups", "", &queue_policy::message_groups, 0, 0, false},
+    argument{"group-rebalance", "", &queue_policy::group_rebalance, 0, 0, false},
+    argument{"group-first", "", &queue_policy::group_first, 0, 0, false},
 };
 
 struct named_overflow {
@@ -253,6 +256,9 @@ void merge(queue_policy& first, const queue_policy& then) {
   take(first.priorities, then.priorities);
   take(first.single_active_consumer, then.single_active_consumer);
   take(first.exclusive_consumer, then.exclusive_consumer);
+  take(first.message_groups, then.message_groups);
+  take(first.group_rebalance, then.group_rebalance);
+  take(first.group_first, then.group_first);
 }
 
 bool is_argument(std::string_view name) {

@@ -39,6 +39,9 @@ struct queue_policy {
   std::optional<bool> priorities = {};               // ten levels, strictly; else order of arrival
   std::optional<bool> single_active_consumer = {};
   std::optional<bool> exclusive_consumer = {};       // a second one is refused
+  std::optional<bool> message_groups = {};   // messages with one group-id go to one consumer
+  std::optional<bool> group_rebalance = {};  // a consumer that comes sets the groups free
+  std::optional<bool> group_first = {};      // the first of a group for a consumer says so
 
   bool operator==(const queue_policy&) const = default;
   [[nodiscard]] bool empty() const { return *this == queue_policy{}; }

@@ -74,7 +74,8 @@ bool queue::serve_selective() {
       c.ready = true;
       line.push_back(to);
     }
-    deliver(to, *at, s);
+    if (manners_ && manners_->groups) deliver_of_group(to, *at, s);
+    else deliver(to, *at, s);
     return true;
   }
   return false;
@@ -110,8 +111,11 @@ std::optional<sequence> queue::find_match(slot to) {
     if (s->delayed && waits_for_its_time(at, *s)) continue;
     selection_->pass(to, at);
     ++counters_.evaluated;
-    if (c.wants->matches(*s->body)) return at;
-    let_go(at, *s);
+    if (!c.wants->matches(*s->body)) {
+      let_go(at, *s);
+      continue;
+    }
+    if (!manners_ || !manners_->groups || may_have_of_group(to, at, *s)) return at;
   }
 }
 

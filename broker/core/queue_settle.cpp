@@ -136,9 +136,14 @@ void queue::apply_modified(const letter& l, sequence at, stub& s, bool& wrote) {
     std::erase_if(who, [this](link_ref gone) { return !by_link_.contains(gone); });
     who.push_back(l.link);
     s.excluded = true;
+    if (manners_ && manners_->groups) end_group_of(s);
   }
   later = retry_time(s, l.has(letter_flag::failed), later);
-  if (later > home_.run_on().wall_ms() && !s.outdated) return hold_back(at, s, later);
+  if (later > home_.run_on().wall_ms() && !s.outdated) {
+    hold_back(at, s, later);
+    if (manners_->groups) rest_in_group(at, s);
+    return;
+  }
   give_back(at, s);
 }
 
@@ -152,7 +157,10 @@ void queue::give_back(sequence at, stub& s) {
     bool wrote = false;
     return drop(at, s, death_reason::expired, wrote);
   }
-  if (manners_ && manners_->levels) return manners_->levels->push_back(at, s.priority);
+  if (manners_) [[unlikely]] {
+    if (manners_->groups && return_to_group(at, s)) return;
+    if (manners_->levels) return manners_->levels->push_back(at, s.priority);
+  }
   if (at >= cursor_ || s.returned) return;
   s.returned = true;
   returned_.push_back(at);

@@ -50,6 +50,7 @@ struct stub {
   bool delayed : 1 = false;     // its body may name a time before which it is not delivered
   bool bound : 1 = false;       // its batch holds what its put brought about: it is not taken back
   bool outdated : 1 = false;    // a newer one has its key: see queue_last_value.cpp
+  bool grouped : 1 = false;     // stands with its group, not in line: see queue_groups.cpp
 };
 static_assert(sizeof(stub) == 32);
 
