@@ -49,6 +49,14 @@ dedup-window = 600000
 [[queue]]
 name = "prices"
 last-value-key = "_AMQ_LVQ_NAME"
+[[queue]]
+name = "groups"
+message-groups = true
+group-first = true
+[[queue]]
+name = "shared"
+message-groups = true
+group-rebalance = true
 [[policy]]
 name = "ring"
 pattern = "ri*"
@@ -342,3 +350,72 @@ def _(env):
     settle_down()
     check_equal(len(peer.inbox[link.name]), 0, "retries before their time")
     check_equal(peer.receive(link).body, "again", "the retry")
+
+
+def put_group(peer, address, *bodies, **how):
+    """Bodies are texts: the first letter is the group; in small letters there is none."""
+    sender = peer.sender(address)
+    for body in bodies:
+        group = {"group_id": body[0]} if body[0].isupper() else {}
+        peer.put(sender, Message(body=body, durable=True, **group, **how))
+
+
+def taken(link, peer):
+    return bodies(peer.inbox[link.name])
+
+
+@case("message groups: one consumer each, in order; when it goes the next has all of it", CONFIG)
+def _(env):
+    from peer import Peer
+    broker = env.another_broker(config=CONFIG).start()
+    peer, other = Peer(broker.port), Peer(broker.port)
+    first = peer.receiver("groups", credit=3)
+    settle_down()
+    producer = Peer(broker.port)
+    put_group(producer, "groups", "A1", "A2", "A3", "A4")
+    got = peer.receive_all(first, 3)
+    second = other.receiver("groups", credit=20)
+    put_group(producer, "groups", "B1", "x1", "A5", "B2")
+    check_equal(bodies(other.receive_all(second, 3)), ["B1", "x1", "B2"], "for the second")
+    got[0].accept()
+    got[2].outcome(RELEASED)
+    settle_down()
+    check_equal(taken(second, other), [], "for the second while the first is there")
+    peer.drop()
+    check_equal(bodies(other.receive_all(second, 4)), ["A2", "A3", "A4", "A5"],
+                "what the second gets when the first has gone")
+    other.drop()
+    producer.drop()
+    broker.kill()
+    broker.start()
+    peer = Peer(broker.port)
+    check_equal(bodies(read_all(peer, "groups", 7)), ["A2", "A3", "A4", "B1", "x1", "A5", "B2"],
+                "after the kill")
+    check(peer.is_empty("groups"), "something is left")
+
+
+@case("message groups: with group-rebalance a consumer that comes gets its share", CONFIG)
+def _(env):
+    peer, other = env.peer(), env.peer()
+    first = peer.receiver("shared", credit=20)
+    settle_down()
+    put_group(peer, "shared", "A1", "B1", "C1")
+    held = peer.receive_all(first, 3)
+    held[0].accept()
+    held[1].accept()
+    settle_down()
+    second = other.receiver("shared", credit=20)
+    settle_down()
+    put_group(peer, "shared", "C2", "A2", "B2", "A3", "B3")
+    settle_down()
+    all_of = taken(first, peer), taken(second, other)
+    check_equal(sorted(all_of[0] + all_of[1]), ["A2", "A3", "B2", "B3"], "while C is held")
+    check(all_of[0] and all_of[1], "one consumer has all: %r" % (all_of,))
+    for part in all_of:
+        check_equal(len({body[0] for body in part}), 1, "groups of one consumer")
+    held[2].accept()
+    wait(lambda: "C2" in taken(first, peer) + taken(second, other), "C2")
+    for box in (peer.inbox[first.name], other.inbox[second.name]):
+        for one in box:
+            one.accept()
+    settle_down()
