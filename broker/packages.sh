@@ -9,9 +9,10 @@ build_packages=(cmake ninja-build g++ libboost1.81-dev libboost-json1.81-dev lib
   libsqlite3-dev libcli11-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
   prometheus-cpp-dev)
 
-# What the tests need besides: the unit test framework, Proton for C++ and Python, and rhea's Node.
+# What the tests need besides: the unit test framework, Proton for C++ and Python, rhea's Node, and
+# openssl for certificates.
 test_packages=(doctest-dev libqpid-proton-cpp12-dev libqpid-proton11-dev
-  libqpid-proton11-dev-examples python3-qpid-proton)
+  libqpid-proton11-dev-examples python3-qpid-proton openssl)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

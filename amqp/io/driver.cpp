@@ -13,11 +13,13 @@ namespace whimbrel::amqp::io {
 using boost::system::error_code;
 using wait = boost::asio::socket_base::wait_type;
 
-driver::driver(tcp::socket socket, engine::options options, driver_owner& owner)
+driver::driver(tcp::socket socket, engine::options options, driver_owner& owner,
+               std::unique_ptr<tls_stream> tls)
     : socket_(std::move(socket)),
       timer_(socket_.get_executor()),
       engine_(std::move(options)),
-      owner_(owner) {}
+      owner_(owner),
+      tls_(std::move(tls)) {}
 
 void driver::start() {
   error_code ignored;  // a peer that is gone already is noticed by the first read
@@ -31,25 +33,54 @@ void driver::start() {
 void driver::wait_readable() {
   if (reading_ || stopped_) return;
   reading_ = true;
-  socket_.async_wait(wait::wait_read, [self = shared_from_this()](error_code ec) {
+  auto then = [self = shared_from_this()](error_code ec) {
     self->reading_ = false;
     if (self->stopped_) return;
     if (ec) return self->lose();
     self->on_readable();
-  });
+  };
+  if (tls_ && tls_->has_more()) [[unlikely]] {
+    // What has been decrypted already makes no socket readable.
+    return boost::asio::post(socket_.get_executor(),
+                             [then = std::move(then)] { then(error_code{}); });
+  }
+  socket_.async_wait(wait::wait_read, std::move(then));
 }
 
 void driver::on_readable() {
   const auto buffer = owner_.read_buffer();
-  const auto n = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  const auto n = receive(buffer);
   if (n == 0) return lose();
   if (n < 0) {
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return lose();
-    return wait_readable();
+    return read_on();
   }
   engine_.on_octets(buffer.first(static_cast<std::size_t>(n)), owner_.driver_now());
   owner_.on_events(*this);
-  if (!stopped_ && engine_.output_size() <= unread_max) wait_readable();
+  if (!stopped_ && engine_.output_size() <= unread_max) read_on();
+}
+
+/// Waits for what the last read, and perhaps a write before it, wants.
+void driver::read_on() {
+  wait_readable();
+  if (!tls_) [[likely]]
+    return;
+  if (tls_->read_wants_write()) wait_writable();
+  if (tls_->write_wants_read()) flush();
+}
+
+ssize_t driver::receive(std::span<std::byte> to) {
+  if (!tls_) [[likely]]
+    return ::recv(socket_.native_handle(), to.data(), to.size(), MSG_DONTWAIT);
+  const auto n = tls_->read(to);
+  if (tls_->is_plain()) tls_.reset();
+  return n;
+}
+
+ssize_t driver::send(std::span<const std::byte> from) {
+  if (!tls_) [[likely]]
+    return ::send(socket_.native_handle(), from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  return tls_->write(from);
 }
 
 void driver::flush() {
@@ -68,10 +99,9 @@ void driver::flush() {
 bool driver::write_some() {
   const auto octets = engine_.poll_octets();
   if (octets.empty()) return false;
-  const auto n = ::send(socket_.native_handle(), octets.data(), octets.size(),
-                        MSG_DONTWAIT | MSG_NOSIGNAL);
+  const auto n = send(octets);
   if (n < 0) {
-    if (errno == EAGAIN || errno == EWOULDBLOCK) wait_writable();
+    if (errno == EAGAIN || errno == EWOULDBLOCK) wait_to_write();
     else if (errno != EINTR) lose();
     return false;
   }
@@ -79,8 +109,15 @@ bool driver::write_some() {
   engine_.on_written(static_cast<std::size_t>(n));
   if (all) owner_.on_written(*this);
   owner_.on_events(*this);
-  if (!all) wait_writable();
+  if (!all) wait_to_write();
   return all && !stopped_;
+}
+
+/// A write of TLS may wait for the peer to speak: then reading goes on whatever there is to say.
+void driver::wait_to_write() {
+  if (tls_ && tls_->write_wants_read()) [[unlikely]]
+    return wait_readable();
+  wait_writable();
 }
 
 void driver::wait_writable() {
@@ -90,6 +127,8 @@ void driver::wait_writable() {
     self->writing_ = false;
     if (self->stopped_) return;
     if (ec) return self->lose();
+    if (self->tls_ && self->tls_->read_wants_write()) [[unlikely]]
+      self->on_readable();
     self->flush();
     if (!self->stopped_ && self->engine_.output_size() <= unread_max) self->wait_readable();
   });
@@ -117,6 +156,10 @@ void driver::stop() {
 void driver::lose() {
   if (stopped_) return;
   stopped_ = true;
+  if (tls_) {
+    tls_failure_ = tls_->failure();
+    tls_->shut_down();
+  }
   error_code ignored;  // the descriptor is released either way
   timer_.cancel();
   socket_.close(ignored);

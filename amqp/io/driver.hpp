@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pumps one engine over one TCP socket. The only file that knows both.
+// Pumps one engine over one TCP socket, with or without TLS. The only file that knows both.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "amqp/engine/connection.hpp"
+#include "amqp/io/tls_stream.hpp"
 
 namespace whimbrel::amqp::io {
 
@@ -41,7 +43,9 @@ class driver final : public std::enable_shared_from_this<driver> {
  public:
   using tcp = boost::asio::ip::tcp;
 
-  driver(tcp::socket socket, engine::options options, driver_owner& owner);
+  /// `tls` is on the descriptor of `socket`; null: there is none, nor will there be.
+  driver(tcp::socket socket, engine::options options, driver_owner& owner,
+         std::unique_ptr<tls_stream> tls = nullptr);
 
   /// Starts reading. Once.
   void start();
@@ -51,6 +55,8 @@ class driver final : public std::enable_shared_from_this<driver> {
   void stop();
 
   [[nodiscard]] engine::connection& engine() { return engine_; }
+  /// Why TLS ended the transport; empty if it did not.
+  [[nodiscard]] const std::string& tls_failure() const { return tls_failure_; }
 
   void* context = nullptr;  // the owner's
 
@@ -58,7 +64,11 @@ class driver final : public std::enable_shared_from_this<driver> {
   void wait_readable();
   void on_readable();
   void wait_writable();
+  void wait_to_write();
   [[nodiscard]] bool write_some();
+  [[nodiscard]] ssize_t receive(std::span<std::byte> to);
+  [[nodiscard]] ssize_t send(std::span<const std::byte> from);
+  void read_on();
   void arm();
   void lose();
 
@@ -68,6 +78,8 @@ class driver final : public std::enable_shared_from_this<driver> {
   boost::asio::steady_timer timer_;
   engine::connection engine_;
   driver_owner& owner_;
+  std::unique_ptr<tls_stream> tls_ = {};  // null as soon as it is clear that there is none
+  std::string tls_failure_ = {};
   std::optional<engine::clock::time_point> armed_for_;
   bool reading_ = false;
   bool writing_ = false;

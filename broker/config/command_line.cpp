@@ -167,7 +167,8 @@ std::string check_text(const settings& what, const origins& from,
     out += std::string(row.name) + " = " + print(what, row) + "  # " + from[i] + '\n';
   }
   for (const listener& each : what.listeners) {
-    out += "listener " + print(each) + (*each.anonymous ? " anonymous" : " with login") + '\n';
+    out += "listener " + print(each) + (*each.anonymous ? " anonymous" : " with login");
+    out += each.speaks_tls() ? " tls " + std::string(to_text(*each.tls)) + '\n' : "\n";
   }
   for (const queue& each : what.queues) {
     out += "queue " + each.name + (each.durable ? " durable" : " transient");

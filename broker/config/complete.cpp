@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "broker/config/value.hpp"
+#include "broker/security/tls_context.hpp"
 
 namespace whimbrel::broker::config {
 namespace {
@@ -31,12 +32,56 @@ void decide_anonymous(settings& what, bool has_logins) {
   }
 }
 
+/// What a listener does not say itself, the settings say.
+void decide_tls(listener& which, const settings& what) {
+  const auto fill = [](std::string& to, const std::string& from) {
+    if (to.empty() && from != "none") to = from;
+  };
+  if (!which.tls) which.tls = what.tls;
+  if (!which.tls_verify_client) which.tls_verify_client = what.tls_verify_client;
+  fill(which.tls_certificate, what.tls_certificate);
+  fill(which.tls_key, what.tls_key);
+  fill(which.tls_client_ca, what.tls_client_ca);
+}
+
+/// The files are there, and belong together.
+void check_tls(const listener& which) {
+  if (!which.speaks_tls()) return;
+  const auto refuse = [&](const std::string& why) {
+    throw invalid("listener " + print(which) + ": " + why);
+  };
+  if (which.tls_certificate.empty() || which.tls_key.empty()) {
+    refuse("tls is " + std::string(to_text(*which.tls)) +
+           ", which needs `tls-certificate` and `tls-key`");
+  }
+  if (*which.tls_verify_client == security::client_check::none) {
+    // Whoever names roots believes that clients are checked.
+    if (!which.tls_client_ca.empty()) {
+      refuse("`tls-client-ca` needs `tls-verify-client`: optional or required");
+    }
+  } else if (which.tls_client_ca.empty()) {
+    refuse("`tls-verify-client` needs `tls-client-ca`");
+  }
+  try {
+    const security::tls_context checked(tls_files_of(which));
+  } catch (const security::tls_error& e) {
+    refuse(e.what());
+  }
+}
+
 std::vector<std::string> notices_of(const settings& what) {
   std::vector<std::string> out;
+  const bool any_tls = std::any_of(what.listeners.begin(), what.listeners.end(),
+                                   [](const listener& each) { return each.speaks_tls(); });
+  if (what.tls_certificate != "none" && !any_tls) {
+    out.push_back("tls-certificate: no listener uses it, for none says `tls`");
+  }
   for (const listener& each : what.listeners) {
     if (!*each.anonymous) {
-      if (!is_loopback(each)) {
-        out.push_back("listener " + print(each) + ": passwords cross the network unencrypted");
+      if (!is_loopback(each) && *each.tls != security::tls_use::required) {
+        out.push_back("listener " + print(each) + ": passwords " +
+                      (each.speaks_tls() ? "of who comes without TLS " : "") +
+                      "cross the network unencrypted");
       }
       continue;
     }
@@ -59,6 +104,13 @@ void check_http(const std::string& text, std::vector<std::string>& notices) {
 
 }  // namespace
 
+security::tls_files tls_files_of(const listener& which) {
+  return {.certificate = which.tls_certificate,
+          .key = which.tls_key,
+          .client_ca = which.tls_client_ca,
+          .check = which.tls_verify_client.value_or(security::client_check::none)};
+}
+
 std::vector<std::string> complete(settings& what, const machine& here) {
   if (what.listeners.empty()) {
     what.listeners = {listener{.address = "127.0.0.1"},
@@ -74,6 +126,10 @@ std::vector<std::string> complete(settings& what, const machine& here) {
                   " queues declared");
   }
   decide_anonymous(what, std::any_of(what.users.begin(), what.users.end(), can_log_in));
+  for (listener& each : what.listeners) {
+    decide_tls(each, what);
+    check_tls(each);
+  }
   auto notices = notices_of(what);
   if (what.http != "none") check_http(what.http, notices);
   if (what.max_message_size > what.memory) {

@@ -133,6 +133,18 @@ class reader {
   const toml::table& table_;
 };
 
+/// One of a few words, if the key is there.
+template <class T>
+void read_choice(const reader& from, std::string_view key, T parse(std::string_view),
+                 std::optional<T>& to) {
+  if (from.find(key) == nullptr) return;
+  try {
+    to = parse(from.text(key));
+  } catch (const invalid& error) {
+    from.fail(*from.find(key), key, error.what());
+  }
+}
+
 listener read_listener(const reader& from) {
   const std::string address = from.text("address");
   listener out;
@@ -142,6 +154,11 @@ listener read_listener(const reader& from) {
     from.fail(error.what());
   }
   out.anonymous = from.boolean("anonymous");
+  out.tls_certificate = from.text_if_any("tls-certificate");
+  out.tls_key = from.text_if_any("tls-key");
+  out.tls_client_ca = from.text_if_any("tls-client-ca");
+  read_choice(from, "tls", parse_tls_use, out.tls);
+  read_choice(from, "tls-verify-client", parse_client_check, out.tls_verify_client);
   return out;
 }
 
@@ -262,7 +279,10 @@ class file_reader {
       if (const setting* row = find_setting(name)) {
         read_flat(*row, value);
       } else if (name == "listener") {
-        to_.listeners = read_tables(name, value, {"address", "anonymous"}, read_listener);
+        to_.listeners = read_tables(name, value,
+                                    {"address", "anonymous", "tls", "tls-certificate", "tls-key",
+                                     "tls-client-ca", "tls-verify-client"},
+                                    read_listener);
       } else if (name == "queue") {
         to_.queues = read_tables(name, value, {"name", "durable"}, read_queue, true);
         refuse_second(name, value, to_.queues);

@@ -16,6 +16,7 @@
 
 #include "broker/core/policy_table.hpp"
 #include "broker/log.hpp"
+#include "broker/security/tls_files.hpp"
 #include "broker/security/users.hpp"
 
 namespace whimbrel::broker::config {
@@ -28,6 +29,15 @@ struct listener {
 
   /// May peers without a name come in here? As written; once loaded it always has a value.
   std::optional<bool> anonymous = {};
+
+  /// As written; once loaded, what is not is taken from the settings of these names.
+  std::optional<security::tls_use> tls = {};
+  std::string tls_certificate = {};
+  std::string tls_key = {};
+  std::string tls_client_ca = {};
+  std::optional<security::client_check> tls_verify_client = {};
+
+  [[nodiscard]] bool speaks_tls() const { return tls && *tls != security::tls_use::none; }
 
   bool operator==(const listener&) const = default;
 };
@@ -82,6 +92,12 @@ struct settings {
   std::optional<bool> anonymous = {};
   std::string http = "none";
 
+  security::tls_use tls = security::tls_use::none;
+  std::string tls_certificate = "none";
+  std::string tls_key = "none";
+  std::string tls_client_ca = "none";
+  security::client_check tls_verify_client = security::client_check::none;
+
   std::uint32_t max_frame_size = 65'536;
   std::uint16_t channel_max = 255;
   std::uint32_t handle_max = 1'023;
@@ -120,7 +136,8 @@ struct setting {
       std::variant<bool settings::*, std::optional<bool> settings::*, std::uint16_t settings::*,
                    std::uint32_t settings::*, std::uint64_t settings::*,
                    std::chrono::milliseconds settings::*, std::string settings::*,
-                   log_level settings::*, log_format settings::*>;
+                   log_level settings::*, log_format settings::*,
+                   security::tls_use settings::*, security::client_check settings::*>;
   std::string_view name = {};
   target member = {};
   unit in = unit::none;
@@ -151,6 +168,18 @@ inline constexpr auto setting_table = std::array{
     setting{"http", &settings::http, unit::none, 0, 0,
             "ADDRESS:PORT of the pages /live, /ready and /metrics, for everybody who reaches it; "
             "or none"},
+    setting{"tls", &settings::tls, unit::none, 0, 0,
+            "whether listeners speak TLS, unless they say otherwise: none; allowed, with plain "
+            "AMQP on the same port; or required"},
+    setting{"tls-certificate", &settings::tls_certificate, unit::none, 0, 0,
+            "PEM file with the certificate for TLS and those that lead to its root; or none"},
+    setting{"tls-key", &settings::tls_key, unit::none, 0, 0,
+            "PEM file with the private key of tls-certificate, without a passphrase; or none"},
+    setting{"tls-client-ca", &settings::tls_client_ca, unit::none, 0, 0,
+            "PEM file with the roots of clients' certificates; or none"},
+    setting{"tls-verify-client", &settings::tls_verify_client, unit::none, 0, 0,
+            "whether clients show a certificate: none, not asked; optional, checked if there is "
+            "one; or required"},
     setting{"max-frame-size", &settings::max_frame_size, unit::octets, 512, 16 * mib,
             "largest frame accepted [2.7.1]"},
     setting{"channel-max", &settings::channel_max, unit::none, 0, 65'535,

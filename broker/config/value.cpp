@@ -101,6 +101,10 @@ T parse(std::string_view text, const setting& which) {
   } else if constexpr (std::is_same_v<T, log_format>) {
     if (const auto format = log_format_of(text)) return *format;
     throw invalid(quoted(text) + " is neither text nor json");
+  } else if constexpr (std::is_same_v<T, security::tls_use>) {
+    return parse_tls_use(text);
+  } else if constexpr (std::is_same_v<T, security::client_check>) {
+    return parse_client_check(text);
   } else {
     return static_cast<T>(parse_number(text, which));
   }
@@ -117,6 +121,16 @@ std::uint16_t parse_port(std::string_view text, std::string_view whole) {
 }
 
 }  // namespace
+
+security::tls_use parse_tls_use(std::string_view text) {
+  if (const auto use = security::tls_use_of(text)) return *use;
+  throw invalid(quoted(text) + " is none of none, allowed, required");
+}
+
+security::client_check parse_client_check(std::string_view text) {
+  if (const auto check = security::client_check_of(text)) return *check;
+  throw invalid(quoted(text) + " is none of none, optional, required");
+}
 
 void assign(settings& to, const setting& which, std::string_view text) {
   std::visit(

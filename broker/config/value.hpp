@@ -28,6 +28,10 @@ std::string print(const settings& from, const setting& which);
 [[nodiscard]] bool is_boolean(const setting& which);
 [[nodiscard]] bool is_number(const setting& which);
 
+/// Throw `invalid`.
+security::tls_use parse_tls_use(std::string_view text);
+security::client_check parse_client_check(std::string_view text);
+
 /// "127.0.0.1:5672" or "[::1]:5672"; the address is numeric. Throws `invalid`.
 listener parse_listener(std::string_view text);
 std::string print(const listener& from);

@@ -6,6 +6,8 @@
 
 #include <boost/asio/ip/v6_only.hpp>
 
+#include "broker/config/complete.hpp"
+
 namespace whimbrel::broker::net {
 
 namespace asio = boost::asio;
@@ -16,6 +18,7 @@ listener::listener(asio::io_context& io, config::listener where, pick next, acce
       pause_(io),
       next_(std::move(next)),
       on_accept_(std::move(on_accept)) {
+  if (where_.speaks_tls()) tls_.emplace(config::tls_files_of(where_));
   const tcp::endpoint at(asio::ip::make_address(where_.address), where_.port);
   acceptor_.open(at.protocol());
   acceptor_.set_option(tcp::acceptor::reuse_address(true));
@@ -30,7 +33,7 @@ void listener::accept_next() {
   acceptor_.async_accept(next_(), [this](boost::system::error_code ec, tcp::socket socket) {
     if (ec == asio::error::operation_aborted) return;
     if (!ec) {
-      on_accept_(std::move(socket));
+      on_accept_(std::move(socket), *this);
       return accept_next();
     }
     // Out of descriptors, most likely: those who are connected are served meanwhile.
@@ -45,6 +48,15 @@ void listener::close() {
   boost::system::error_code ignored;
   acceptor_.close(ignored);
   pause_.cancel();
+}
+
+std::unique_ptr<amqp::io::tls_stream> listener::make_tls(tcp::socket& on) const {
+  if (!tls_) return nullptr;
+  using amqp::io::tls_entry;
+  const bool must = *where_.tls == security::tls_use::required;
+  return std::make_unique<amqp::io::tls_stream>(amqp::io::ssl_handle(SSL_new(tls_->native())),
+                                                on.native_handle(),
+                                                must ? tls_entry::required : tls_entry::allowed);
 }
 
 std::string listener::address() const {

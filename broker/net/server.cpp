@@ -209,9 +209,9 @@ void server::make_listeners() {
     const auto next = [this]() -> boost::asio::io_context& {
       return workers_[next_worker_ % workers_.size()]->context();
     };
-    const auto on_accept = [this, where](boost::asio::ip::tcp::socket socket) {
+    const auto on_accept = [this](boost::asio::ip::tcp::socket socket, const listener& through) {
       worker& to = *workers_[next_worker_++ % workers_.size()];
-      accept(std::move(socket), to, where);
+      accept(std::move(socket), to, through);
     };
     try {
       listeners_.push_back(
@@ -219,6 +219,8 @@ void server::make_listeners() {
     } catch (const boost::system::system_error& e) {
       if (!where.required) continue;
       throw cannot_listen(where, e);
+    } catch (const security::tls_error& e) {
+      throw start_error(exit_code::usage, "listener " + config::print(where) + ": " + e.what());
     }
   }
 }
@@ -230,7 +232,9 @@ void server::make_http_listener() {
   try {
     http_ = std::make_unique<listener>(
         io, where, [&io]() -> boost::asio::io_context& { return io; },
-        [this](boost::asio::ip::tcp::socket socket) { pages_.serve(std::move(socket)); });
+        [this](boost::asio::ip::tcp::socket socket, const listener&) {
+          pages_.serve(std::move(socket));
+        });
   } catch (const boost::system::system_error& e) {
     throw cannot_listen(where, e);
   }
@@ -276,7 +280,7 @@ void server::check_store(const http_pages::answer& done) {
 }
 
 void server::accept(boost::asio::ip::tcp::socket socket, worker& to,
-                    const config::listener& through) {
+                    const listener& through) {
   boost::system::error_code gone;
   const auto remote = socket.remote_endpoint(gone);
   if (gone) return;
@@ -287,11 +291,13 @@ void server::accept(boost::asio::ip::tcp::socket socket, worker& to,
     return;  // the socket closes itself
   }
   protocol::connection_handler::peer who{++last_connection_, name,
-                                         through.anonymous.value_or(false)};
+                                         through.where().anonymous.value_or(false)};
   auto holder = std::make_shared<boost::asio::ip::tcp::socket>(std::move(socket));
-  to.leave_task([this, &to, holder, who, through] {
+  to.leave_task([this, &to, holder, who, &through] {
     if (stopping_) return;
-    to.add_connection(std::move(*holder), options_for(through, who.address), who);
+    auto tls = through.make_tls(*holder);
+    to.add_connection(std::move(*holder), options_for(through.where(), who.address), who,
+                      std::move(tls));
   });
 }
 
@@ -353,7 +359,11 @@ amqp::engine::options server::options_for(const config::listener& through,
 exit_code server::run() {
   for (auto& w : workers_) w->start_thread();
   if (http_) log_.info("health and metrics on http://" + http_->address());
-  for (const auto& l : listeners_) log_.info("listening on " + l->address());
+  for (const auto& l : listeners_) {
+    const bool has_tls = l->where().speaks_tls();
+    log_.info("listening on " + l->address() +
+              (has_tls ? ", TLS " + std::string(to_text(*l->where().tls)) : ""));
+  }
   pollfd wait{wake_fd_, POLLIN, 0};
   while (!stopping_ && !failed_) ::poll(&wait, 1, -1);
   stopping_ = true;

@@ -66,7 +66,7 @@ class server final : private core::shard_owner, private storage::completion_sink
   void make_http_listener();
   void declare_nodes();
   void start_listeners();
-  void accept(boost::asio::ip::tcp::socket socket, worker& to, const config::listener& through);
+  void accept(boost::asio::ip::tcp::socket socket, worker& to, const listener& through);
   [[nodiscard]] amqp::engine::options options_for(const config::listener& through,
                                                   const std::string& peer);
   void on_http(const std::string& path, const http_pages::answer& done);

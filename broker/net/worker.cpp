@@ -161,10 +161,12 @@ std::int64_t worker::wall_ms() const {
 // --- connections -----------------------------------------------------------------------------
 
 void worker::add_connection(asio::ip::tcp::socket socket, amqp::engine::options options,
-                            protocol::connection_handler::peer who) {
+                            protocol::connection_handler::peer who,
+                            std::unique_ptr<amqp::io::tls_stream> tls) {
   auto made = std::make_unique<connection>();
   connection* c = made.get();
-  c->wire = std::make_shared<amqp::io::driver>(std::move(socket), std::move(options), *this);
+  c->wire = std::make_shared<amqp::io::driver>(std::move(socket), std::move(options), *this,
+                                               std::move(tls));
   c->wire->context = c;
   c->handler = std::make_unique<protocol::connection_handler>(
       *with_, c->wire->engine(), std::move(who), [this, c] {
@@ -193,6 +195,9 @@ void worker::on_stopped(amqp::io::driver& d) {
   }
   for (connection*& waiting : flushing_) {
     if (waiting == c) waiting = nullptr;
+  }
+  if (const std::string& why = d.tls_failure(); !why.empty()) {
+    with_->log.info("TLS failed", {{"peer", c->handler->address()}, {"why", why}});
   }
   const std::size_t place = c->place;
   c->handler.reset();

@@ -76,7 +76,8 @@ class worker final : public core::executor,
 
   // --- on this worker ---
   void add_connection(boost::asio::ip::tcp::socket socket, amqp::engine::options options,
-                      protocol::connection_handler::peer who);
+                      protocol::connection_handler::peer who,
+                      std::unique_ptr<amqp::io::tls_stream> tls);
   void shut_down_connections(std::string_view condition, const std::string& description);
   void drop_connections();
   [[nodiscard]] std::size_t session_count() const;

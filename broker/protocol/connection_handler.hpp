@@ -42,6 +42,8 @@ class connection_handler {
   void shut_down(amqp::spec::error why);
 
   [[nodiscard]] std::uint64_t id() const { return who_.id; }
+  /// Where the peer is, for the log.
+  [[nodiscard]] const std::string& address() const { return who_.address; }
   /// The peer's container-id.
   [[nodiscard]] const std::string& container() const { return container_; }
   /// Who logged in; empty: nobody.

@@ -127,7 +127,8 @@ class Peer:
 
     def __init__(self, port, user=None, password=None, sasl="ANONYMOUS", container_id=None,
                  max_frame_size=None, channel_max=None, open=True, desired=None, idle=None,
-                 properties=None):
+                 properties=None, secure=None):
+        """`secure` puts Proton's TLS on a transport; without it there is none."""
         self.inbox = {}
         self.detached = set()  # names of links that the other side detached without closing
         self.partial = {}
@@ -154,6 +155,8 @@ class Peer:
             mechanisms = self.transport.sasl()
             mechanisms.allow_insecure_mechs = True
             mechanisms.allowed_mechs(sasl)
+        if secure:
+            secure(self.transport)
         self.transport.bind(self.connection)
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -17,15 +17,17 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 from broker_process import Broker, StartFailed  # noqa: E402
 from case import Environment  # noqa: E402
 import cases_security  # noqa: E402
+import certificates  # noqa: E402
 import peer as peers  # noqa: E402
 
 MODULES = ["cases_outcomes", "cases_messages", "cases_links", "cases_topics", "cases_security",
            "cases_restart", "cases_scale", "cases_filters", "cases_management", "cases_ctl",
-           "cases_policies", "cases_tools", "cases_http"]
+           "cases_policies", "cases_tools", "cases_http", "cases_tls"]
 # What the broker of a suite is told, where that is anything.
 RABBITMQ = 'rabbitmq-identity = "4.3.0"\n'
 CONFIGS = {"login": cases_security.users, "jms-login": cases_security.users,
            "jms-messages": '[[queue]]\nname = "jms-levels"\nx-max-priority = 10\n',
+           "tls_cases.js": lambda binary: certificates.settings("allowed"),
            "rabbitmq": RABBITMQ, "rabbitmq-restart": RABBITMQ}
 LINE = re.compile(r"^case (ok|FAIL) ([\d.]+) ([^|]*)(?:\| (.*))?$")
 
@@ -176,7 +178,9 @@ class Runner:
             self.report.skip("rhea: not installed (npm ci in tests/interop/rhea)")
             return
         for name in sorted(n for n in os.listdir(folder) if n.endswith("_cases.js")):
+            config = CONFIGS.get(name, "")
             self.run_program("rhea", self.limited(["node", os.path.join(folder, name)]), workers,
+                             config(self.options.broker) if callable(config) else config,
                              kill_when="kill" if "reconnect" in name else None)
 
     def built(self, client):

@@ -84,16 +84,18 @@ TEST_CASE("command line: a flag wins over a variable, that over the file, that o
 
 TEST_CASE("command line: every setting can be given as a flag and as a variable") {
   for (const setting& row : setting_table) {
+    if (row.name == "tls") continue;  // goes with files: see tls_test.cpp
     CAPTURE(row.name);
     settings changed;
-    const std::string text = is_boolean(row)                  ? "true"
-                             : row.name == "log-level"        ? "error"
-                             : row.name == "log-format"       ? "json"
-                             : row.name == "max-message-size" ? "1MiB"
-                             : row.name == "memory"           ? "512MiB"
-                             : row.name == "http"             ? "127.0.0.1:1"
-                             : is_number(row)                 ? std::to_string(row.most - 1)
-                                                              : "other";
+    const std::string text = is_boolean(row)                   ? "true"
+                             : row.name == "log-level"         ? "error"
+                             : row.name == "log-format"        ? "json"
+                             : row.name == "max-message-size"  ? "1MiB"
+                             : row.name == "memory"            ? "512MiB"
+                             : row.name == "http"              ? "127.0.0.1:1"
+                             : row.name == "tls-verify-client" ? "optional"
+                             : is_number(row)                  ? std::to_string(row.most - 1)
+                                                               : "other";
     assign(changed, row, text);
     REQUIRE(print(changed, row) != print(settings{}, row));
 

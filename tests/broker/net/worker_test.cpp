@@ -66,7 +66,8 @@ class running_worker {
       amqp::engine::options o;
       o.sasl = amqp::engine::sasl_policy::none;
       first_.add_connection(std::move(*served), o,
-                            {.id = 1, .address = "test", .anonymous_allowed = true});
+                            {.id = 1, .address = "test", .anonymous_allowed = true},
+                            nullptr);
     });
     first_.start_thread();
     open();
