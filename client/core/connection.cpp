@@ -13,6 +13,8 @@
 #include "amqp/base/limits.hpp"
 #include "amqp/engine/link.hpp"
 #include "client/core/names.hpp"
+#include "client/core/tls.hpp"
+#include "whimbrel/client/error.hpp"
 
 namespace whimbrel::client::core {
 
@@ -60,7 +62,20 @@ void connection::open(done then) {
                                                self->to_.port + " in time"});
     self->stop();
   });
-  resolve();
+  if (prepare_tls()) resolve();
+}
+
+/// Files that cannot be used are told of before anybody is asked for anything.
+bool connection::prepare_tls() {
+  if (!to_.tls) return true;
+  try {
+    ssl_ = make_ssl(options_.tls, to_.host);
+    return true;
+  } catch (const error& e) {
+    fail(e.why());
+    stop();
+    return false;
+  }
 }
 
 void connection::resolve() {
@@ -124,7 +139,13 @@ engine::options connection::engine_options() const {
 void connection::start() {
   phase_ = phase::opening;
   amqp::io::driver_owner& owner = *this;
-  wire_ = std::make_shared<amqp::io::driver>(std::move(socket_), engine_options(), owner);
+  std::unique_ptr<amqp::io::tls_stream> tls;
+  if (ssl_) {
+    tls = std::make_unique<amqp::io::tls_stream>(std::move(ssl_), socket_.native_handle(),
+                                                 amqp::io::tls_entry::client);
+  }
+  wire_ = std::make_shared<amqp::io::driver>(std::move(socket_), engine_options(), owner,
+                                             std::move(tls));
   wire_->start();
   wire_->engine().open();
   wire_->flush();
@@ -193,6 +214,9 @@ void connection::on_closed(const engine::event& e) {
   failure why{error_scope::network, {}, "the connection was lost"};
   if (e.error != nullptr) {
     why = {error_scope::connection, e.error->condition.text, e.error->description.value_or("")};
+  } else if (!wire_->tls_failure().empty()) {
+    why = {error_scope::network, {},
+           "TLS with " + to_.host + ":" + to_.port + ": " + wire_->tls_failure()};
   } else if (was_opening) {
     why = {error_scope::connection, {}, "the peer ended the connection before it was open"};
   }

@@ -56,6 +56,7 @@ class connection final : public std::enable_shared_from_this<connection>,
   void on_written(amqp::io::driver&) override {}
   void on_stopped(amqp::io::driver&) override;
 
+  [[nodiscard]] bool prepare_tls();
   void resolve();
   void connect(const tcp::resolver::results_type& to);
   void start();
@@ -77,6 +78,7 @@ class connection final : public std::enable_shared_from_this<connection>,
   connection_options options_;
   tcp::resolver resolver_;
   tcp::socket socket_;
+  amqp::io::ssl_handle ssl_ = {};  // for amqps, until the driver has it
   boost::asio::steady_timer timer_;
   std::vector<std::byte> buffer_ = {};
   std::shared_ptr<amqp::io::driver> wire_ = {};

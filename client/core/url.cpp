@@ -69,8 +69,9 @@ broker_url parse_broker_url(std::string_view text) {
   std::string_view rest = text;
   if (const auto end = rest.find("://"); end != std::string_view::npos) {
     const std::string_view scheme = rest.substr(0, end);
-    if (scheme == "amqps") refuse(text, "amqps needs TLS, which this version does not have");
-    if (scheme != "amqp") refuse(text, "the scheme must be amqp");
+    out.tls = scheme == "amqps";
+    if (out.tls) out.port = "5671";
+    if (!out.tls && scheme != "amqp") refuse(text, "the scheme must be amqp or amqps");
     rest.remove_prefix(end + 3);
   }
   if (const auto slash = rest.find('/'); slash != std::string_view::npos) {

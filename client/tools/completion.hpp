@@ -18,22 +18,23 @@ _whimbrel() {
     ctl) ;;
     send)
       case $before in
-        --file|--lines|--text-lines) COMPREPLY=($(compgen -f -- "$word")); return ;;
+        --file|--lines|--text-lines|--ca|--cert|--key)
+          COMPREPLY=($(compgen -f -- "$word")); return ;;
         --settle) words="unsettled settled" ;;
         *) words="--address --body --file --size --lines --text-lines --count --subject --to \
              --message-id --correlation-id --reply-to --content-type --group-id --property \
              --annotation --durable --ttl --priority --settle --pipeline --capability --timeout \
-             --container-id --no-sasl --trace --quiet --help" ;;
+             --container-id --no-sasl --trace --quiet --ca --cert --key --insecure --help" ;;
       esac
       COMPREPLY=($(compgen -W "$words" -- "$word")); return ;;
     receive)
       case $before in
-        --output) COMPREPLY=($(compgen -f -- "$word")); return ;;
+        --output|--ca|--cert|--key) COMPREPLY=($(compgen -f -- "$word")); return ;;
         --settle) words="unsettled settled" ;;
         --outcome) words="accept release reject" ;;
         *) words="--address --count --timeout --drain --browse --selector --credit --json --raw \
              --output --outcome --settle --subscription --container-id --capability \
-             --wait --no-sasl --trace --quiet --help" ;;
+             --wait --no-sasl --trace --quiet --ca --cert --key --insecure --help" ;;
       esac
       COMPREPLY=($(compgen -W "$words" -- "$word")); return ;;
     *) return ;;
@@ -41,7 +42,7 @@ _whimbrel() {
   case $before in
     ctl) words="list get declare delete purge peek move replay bind unbind set-policy"
       words="$words definitions ping"
-      words="$words completion --url --json" ;;
+      words="$words completion --url --json --ca --cert --cert-key --insecure" ;;
     list) words="queues exchanges bindings policies" ;;
     get|delete) words="queue exchange policy" ;;
     declare) words="queue exchange" ;;

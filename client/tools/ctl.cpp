@@ -5,6 +5,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -351,12 +352,13 @@ int run_ctl(int argc, char** argv) {
   app.footer("Exit codes: 0 done, 1 the broker refused, 2 wrong arguments or file, "
              "3 no connection.");
   app.add_option("--url", a.url,
-                 "amqp://USER:PASSWORD@HOST:PORT (default amqp://localhost:5672); for ping also "
-                 "http://HOST:PORT, the broker's --http")
+                 "amqp://USER:PASSWORD@HOST:PORT (default amqp://localhost:5672), or amqps:// for "
+                 "TLS; for ping also http://HOST:PORT, the broker's --http")
       ->envname("WHIMBREL_URL");
   app.add_option("--timeout", a.timeout, "seconds to wait for each answer (default 10)")
       ->check(CLI::Range(0.1, 3600.0));
   app.add_flag("--json", a.as_json, "print JSON");
+  add_tls(app, a.tls, "--cert-key");  // --key is a binding's
   ctl::add_commands(app, a, chosen);
   try {
     app.parse(argc, argv);
@@ -370,7 +372,7 @@ int run_ctl(int argc, char** argv) {
     std::fprintf(stderr, "whimbrel ctl: %s\n", e.what());
     return static_cast<int>(result::no_connection);
   } catch (const error& e) {
-    const bool is_url = e.scope() == error_scope::usage;
+    const bool is_url = std::string_view(e.what()).starts_with("not a URL");
     std::fprintf(stderr, "whimbrel ctl: %s%s\n", is_url ? "--url: " : "", e.what());
     return static_cast<int>(result_of(e.scope()));
   } catch (const usage_error& e) {

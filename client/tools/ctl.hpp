@@ -40,6 +40,7 @@ struct arguments {
   std::uint64_t count = 0;  // of messages; 0: all there are
   std::string selector = {};
   double rate = 0;  // messages a second; 0: as fast as it goes
+  tls_options tls = {};
 
   [[nodiscard]] std::chrono::milliseconds time_out() const {
     return std::chrono::milliseconds(static_cast<int>(timeout * 1000));
@@ -52,7 +53,7 @@ class session {
   explicit session(const arguments& a) : arguments_(a) {}
   management_client& operator*() {
     if (made_) return *made_;
-    made_.emplace(parse_broker_url(arguments_.url), arguments_.time_out());
+    made_.emplace(url_of(arguments_.url, arguments_.tls), arguments_.time_out(), arguments_.tls);
     return *made_;
   }
 

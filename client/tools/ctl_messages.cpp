@@ -45,7 +45,8 @@ std::string queue_address(const std::string& name) {
 connection connect(const arguments& a) {
   connection_options how;
   how.time_out = a.time_out();
-  return connection::open(a.url, how);
+  how.tls = a.tls;
+  return connection::open(url_of(a.url, a.tls), how);
 }
 
 receiver open(connection& on, const arguments& a, bool browse) {

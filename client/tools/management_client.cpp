@@ -12,6 +12,7 @@
 #include "amqp/codec/codec.hpp"
 #include "amqp/engine/session.hpp"
 #include "amqp/spec/fast.hpp"
+#include "client/core/tls.hpp"
 
 namespace whimbrel::client {
 
@@ -34,10 +35,11 @@ std::string text_of(const amqp::spec::error* error) {
 
 // --- the connection --------------------------------------------------------------------------
 
-management_client::management_client(const broker_url& to, std::chrono::milliseconds time_out)
+management_client::management_client(const broker_url& to, std::chrono::milliseconds time_out,
+                                     const tls_options& tls)
     : time_out_(time_out) {
   try {
-    connect(to);
+    connect(to, tls);
   } catch (const boost::system::system_error& e) {
     throw connection_error("cannot connect to " + to.host + ":" + to.port + ": " +
                            e.code().message());
@@ -62,7 +64,9 @@ management_client::~management_client() {
   }
 }
 
-void management_client::connect(const broker_url& to) {
+void management_client::connect(const broker_url& to, const tls_options& tls) {
+  amqp::io::ssl_handle ssl;
+  if (to.tls) ssl = core::make_ssl(tls, to.host);
   asio::ip::tcp::resolver resolver(io_);
   asio::ip::tcp::socket socket(io_);
   asio::connect(socket, resolver.resolve(to.host, to.port));
@@ -73,7 +77,13 @@ void management_client::connect(const broker_url& to) {
   o.credentials = engine::client_credentials{};
   if (!to.user.empty()) o.credentials = engine::client_credentials{"PLAIN", to.user, to.password};
   amqp::io::driver_owner& owner = *this;
-  wire_ = std::make_shared<amqp::io::driver>(std::move(socket), std::move(o), owner);
+  std::unique_ptr<amqp::io::tls_stream> secure;
+  if (ssl) {
+    secure = std::make_unique<amqp::io::tls_stream>(std::move(ssl), socket.native_handle(),
+                                                    amqp::io::tls_entry::client);
+  }
+  wire_ = std::make_shared<amqp::io::driver>(std::move(socket), std::move(o), owner,
+                                             std::move(secure));
   wire_->start();
   wire_->engine().open();
   wire_->flush();
@@ -131,10 +141,15 @@ void management_client::on_event(const engine::event& e) {
     case engine::event_kind::connection_closed:
     case engine::event_kind::session_ended:
     case engine::event_kind::link_detached:
-      if (why_gone_.empty()) why_gone_ = text_of(e.error);
+      if (why_gone_.empty()) why_gone_ = why_ended(e);
       return;
     default: return;
   }
+}
+
+std::string management_client::why_ended(const engine::event& e) const {
+  const std::string& tls = wire_->tls_failure();
+  return e.error == nullptr && !tls.empty() ? "TLS: " + tls : text_of(e.error);
 }
 
 // --- requests --------------------------------------------------------------------------------

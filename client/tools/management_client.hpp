@@ -38,7 +38,8 @@ struct management_response {
 /// to one thread.
 class management_client final : private amqp::io::driver_owner {
  public:
-  management_client(const broker_url& to, std::chrono::milliseconds time_out);
+  management_client(const broker_url& to, std::chrono::milliseconds time_out,
+                    const tls_options& tls);
   ~management_client() override;
   management_client(const management_client&) = delete;
   management_client& operator=(const management_client&) = delete;
@@ -53,9 +54,10 @@ class management_client final : private amqp::io::driver_owner {
   void on_written(amqp::io::driver&) override {}
   void on_stopped(amqp::io::driver&) override { gone_ = true; }
 
-  void connect(const broker_url& to);
+  void connect(const broker_url& to, const tls_options& tls);
   void on_event(const amqp::engine::event& e);
   void attach();
+  [[nodiscard]] std::string why_ended(const amqp::engine::event& e) const;
   void on_transfer(const amqp::engine::event& e);
   void send(std::span<const std::byte> octets);
   template <class Condition>

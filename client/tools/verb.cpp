@@ -11,8 +11,9 @@ namespace whimbrel::client {
 
 void add_common(CLI::App& app, common_arguments& a) {
   app.add_option("URL", a.url,
-                 "amqp://USER:PASSWORD@HOST:PORT/ADDRESS; what stands behind the first slash is "
-                 "the address: amqp://localhost/orders, amqp://localhost//queues/orders")
+                 "amqp://USER:PASSWORD@HOST:PORT/ADDRESS, or amqps:// for TLS; what stands behind "
+                 "the first slash is the address: amqp://localhost/orders, "
+                 "amqp://localhost//queues/orders")
       ->required();
   app.add_option("--address", a.address, "the address, instead of the URL's");
   app.add_option("--capability", a.capabilities,
@@ -22,10 +23,29 @@ void add_common(CLI::App& app, common_arguments& a) {
   app.add_flag("--no-sasl", a.no_sasl, "connect without SASL");
   app.add_flag("--trace", a.trace, "print every frame to the standard error");
   app.add_flag("--quiet", a.quiet, "no progress, no summary");
+  add_tls(app, a.tls);
+}
+
+void add_tls(CLI::App& app, tls_options& t, const char* key_flag) {
+  app.add_option("--ca", t.ca_file,
+                 "amqps: PEM file with the roots to believe (default: the system's)");
+  app.add_option("--cert", t.certificate_file, "amqps: PEM file with our certificate, if any");
+  app.add_option(key_flag, t.key_file, "amqps: PEM file with its key, without a passphrase");
+  app.add_flag_callback(
+      "--insecure", [&t] { t.verify = false; },
+      "amqps: believe whoever answers, and whoever is in between");
+}
+
+broker_url url_of(const std::string& text, const tls_options& t) {
+  broker_url out = parse_broker_url(text);
+  if (!out.tls && t != tls_options{}) {
+    throw usage_error("--ca, --cert, its key and --insecure are for TLS: write amqps:// as scheme");
+  }
+  return out;
 }
 
 connection connect(const common_arguments& a, std::string& address, bool may_be_empty) {
-  const broker_url url = parse_broker_url(a.url);
+  const broker_url url = url_of(a.url, a.tls);
   address = a.address.empty() ? url.address : a.address;
   if (address.empty() && !may_be_empty) {
     throw usage_error("no address: append it to the URL (amqp://localhost/orders), or --address");
@@ -34,6 +54,7 @@ connection connect(const common_arguments& a, std::string& address, bool may_be_
   how.time_out = a.time_out();
   how.container_id = a.container_id;
   how.sasl = !a.no_sasl;
+  how.tls = a.tls;
   if (a.trace) {
     how.trace = [](bool ours, std::uint16_t channel, std::string_view text) {
       std::fprintf(stderr, "%s %u %.*s\n", ours ? "->" : "<-", static_cast<unsigned>(channel),

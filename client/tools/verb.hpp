@@ -26,6 +26,7 @@ struct common_arguments {
   bool no_sasl = false;
   bool trace = false;
   bool quiet = false;
+  tls_options tls = {};
 
   [[nodiscard]] duration time_out() const {
     return duration(static_cast<std::int64_t>(timeout * 1000));
@@ -36,6 +37,10 @@ struct common_arguments {
 };
 
 void add_common(CLI::App& app, common_arguments& a);
+/// --ca, --cert, --insecure, and the key of the certificate under a name that is free.
+void add_tls(CLI::App& app, tls_options& t, const char* key_flag = "--key");
+/// The URL; throws usage_error if there are flags for TLS and it is not amqps.
+[[nodiscard]] broker_url url_of(const std::string& text, const tls_options& t);
 
 /// Parses, then runs; says on the standard error what went wrong.
 int run_verb(CLI::App& app, int argc, char** argv, const std::function<verb_result()>& run);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/support/broker_process.hpp"
 #include "tests/support/scratch_directory.hpp"
@@ -12,16 +14,16 @@ namespace whimbrel::tests {
 
 class local_broker {
  public:
-  local_broker()
+  explicit local_broker(std::vector<std::string> arguments = {})
       : process_({.binary = WHIMBREL_BINARY,
                   .data = scratch_.path() / "data",
-                  .log = scratch_.path() / "log"}) {
+                  .log = scratch_.path() / "log",
+                  .arguments = std::move(arguments)}) {
     process_.start();
   }
 
-  [[nodiscard]] std::string url() const {
-    return "amqp://127.0.0.1:" + std::to_string(process_.port());
-  }
+  [[nodiscard]] std::string url() const { return "amqp://127.0.0.1:" + port(); }
+  [[nodiscard]] std::string port() const { return std::to_string(process_.port()); }
   [[nodiscard]] client::connection connect(client::connection_options options = {}) const {
     return client::connection::open(url(), options);
   }

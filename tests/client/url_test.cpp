@@ -31,6 +31,9 @@ TEST_CASE("url: each part is found, and has a default") {
       row{"amqp://[::1]:99/x", {.host = "::1", .port = "99", .address = "x"}},
       row{"amqp:///q", {.address = "q"}},
       row{"amqp://h/q@r:s", {.host = "h", .address = "q@r:s"}},
+      row{"amqps://h", {.host = "h", .port = "5671", .tls = true}},
+      row{"amqps://u:p@h:9/q", {.host = "h", .port = "9", .user = "u", .password = "p",
+                                .address = "q", .tls = true}},
   };
   for (const row& each : rows) {
     CAPTURE(each.text);
@@ -40,7 +43,7 @@ TEST_CASE("url: each part is found, and has a default") {
 
 TEST_CASE("url: what is none is refused, without telling the password") {
   for (const char* text :
-       {"http://h", "amqps://u:secret@h", "amqp://h:port", "amqp://h:0", "amqp://h:65536",
+       {"http://h", "amqpss://u:secret@h", "amqp://h:port", "amqp://h:0", "amqp://h:65536",
         "amqp://h:", "amqp://[::1", "amqp://[::1]x", "amqp://::1", "amqp://u:secret%2@h:1",
         "amqp://u:secret@h:x/q"}) {
     CAPTURE(text);

@@ -12,6 +12,7 @@ from proton import Message, symbol
 from proton.handlers import MessagingHandler
 from proton.reactor import Container
 
+import certificates
 from case import collector
 from peer import REJECTED, check, check_equal
 
@@ -215,8 +216,34 @@ def _(env):
     receive.run(address, "--drain", "--output", "/absent/file", code=2)
     for tool, flags in zip(tools(env, 1), (body, ())):  # where nobody listens
         tool.run(address, *flags, code=3)
-    send.url = "amqps://127.0.0.1/"
-    send.run(address, *body, code=2)
+    send.run(address, *body, "--insecure", code=2)  # without TLS
+    send.url = "amqps://127.0.0.1:%d/" % env.port  # where nobody speaks TLS
+    send.run(address, *body, "--insecure", code=3)
+    send.run(address, *body, "--ca", "/absent", code=2)
+
+
+@case("send, receive and ctl over TLS: believed by --ca, or not at all",
+      config=lambda binary: certificates.settings("required"))
+def _(env):
+    send, receive = tools(env)
+    address = env.address()
+    ca = ("--ca", certificates.path("ca.pem"))
+    for tool in (send, receive):
+        tool.url = "amqps://localhost:%d/" % env.port
+    send.run(address, "--size", str(5 << 20), *ca)
+    check_equal(len(receive.run(address, "--count", "1", "--raw", *ca)), 5 << 20, "octets")
+    send.run(address, "--body", "x", "--insecure")
+    for how in ((), ("--ca", certificates.path("other-ca.pem"))):
+        send.run(address, "--body", "x", *how, code=3)
+    url = "amqps://127.0.0.1:%d" % env.port
+    for words, code in ((("--url", url, *ca, "list", "queues"), 0),
+                        (("--url", url, "list", "queues"), 3),
+                        (("--url", url, *ca, "peek", address), 0),
+                        (("--url", url, "--ca", "/absent", "list", "queues"), 2)):
+        done = subprocess.run([env.options.broker, "ctl", *words], capture_output=True, text=True,
+                              timeout=60)
+        check_equal(done.returncode, code, "exit code of ctl %r: %s" % (words, done.stderr))
+        check(code != 0 or address in done.stdout or "x" in done.stdout, "what ctl prints")
 
 
 class Peer(MessagingHandler):

@@ -17,26 +17,39 @@ namespace whimbrel::client {
 
 using duration = std::chrono::milliseconds;
 
-/// amqp://USER:PASSWORD@HOST:PORT/ADDRESS. What is not there has the default.
+/// amqp://USER:PASSWORD@HOST:PORT/ADDRESS, or amqps:// for TLS. What is not there has the default.
 struct broker_url {
   std::string host = "localhost";
-  std::string port = "5672";
+  std::string port = "5672";  // of amqps 5671
   std::string user = {};  // empty: ANONYMOUS
   std::string password = {};
   std::string address = {};  // all behind the first slash, as it stands: addresses may have
                              // percent-encoded parts of their own
+  bool tls = false;          // amqps
 
   bool operator==(const broker_url&) const = default;
 };
-/// Throws error (scope usage) where the text is none, and for amqps: there is no TLS yet. User,
-/// password and host are percent-decoded. Without a scheme, amqp is meant.
+/// Throws error (scope usage) where the text is none. User, password and host are percent-decoded.
+/// Without a scheme, amqp is meant.
 [[nodiscard]] broker_url parse_broker_url(std::string_view text);
+
+/// For amqps. The peer's certificate must lead to a root that is believed, and have the name or the
+/// address that the URL has.
+struct tls_options {
+  std::string ca_file = {};           // PEM: the roots to believe; empty: the system's
+  std::string certificate_file = {};  // PEM: ours, for peers that ask, and those up to its root
+  std::string key_file = {};          // PEM: its key, without a passphrase
+  bool verify = true;  // false: whoever answers is believed, and so is whoever is in between
+
+  bool operator==(const tls_options&) const = default;
+};
 
 struct connection_options {
   std::string container_id = {};  // empty: a random one. Durable subscriptions need one that stays
   std::string user = {};          // instead of the URL's
   std::string password = {};
   bool sasl = true;  // false: bare AMQP, for peers that know no SASL
+  tls_options tls = {};
 
   /// For everything that waits and is given no time of its own: open, attach, outcomes, close.
   duration time_out = std::chrono::seconds(30);
