@@ -89,7 +89,9 @@ const event* connection_core::on_client_header(const protocol_header& header) {
       return nullptr;
     }
     const client_credentials& mine = *options_.credentials;
-    sasl_client_ = std::make_unique<sasl::client>(mine.mechanism, mine.user, mine.password);
+    sasl_client_ = mine.choose ? std::make_unique<sasl::client>(mine.choose)
+                               : std::make_unique<sasl::client>(mine.mechanism, mine.user,
+                                                                mine.password);
     layer_ = layer::sasl;
     return nullptr;
   }

@@ -13,6 +13,7 @@
 
 #include "amqp/codec/types.hpp"
 #include "amqp/codec/value.hpp"
+#include "amqp/sasl/exchange.hpp"
 
 namespace whimbrel::amqp::engine {
 
@@ -31,6 +32,7 @@ struct client_credentials {
   std::string mechanism = "ANONYMOUS";  // or PLAIN
   std::string user = {};
   std::string password = {};
+  sasl::exchange_choice choose = {};  // instead of the three above: any mechanism, by the offer
 };
 
 struct options {

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "amqp/codec/codec.hpp"
-#include "amqp/sasl/plain.hpp"
 
 namespace whimbrel::amqp::sasl {
 
@@ -17,6 +16,13 @@ constexpr std::string_view undecodable = "not one well-formed SASL performative"
 std::uint64_t code_in(std::span<const std::byte> body) {
   const decoded<std::uint64_t> code = codec::descriptor_of(body);
   return code.has_value() ? *code : 0;
+}
+
+/// What the server offers, for people.
+std::string text_of(const spec::sasl_mechanisms& offer) {
+  std::string out;
+  for (const symbol& each : offer.sasl_server_mechanisms) out += ' ' + each.text;
+  return out.empty() ? " nothing" : out;
 }
 
 }  // namespace
@@ -64,14 +70,19 @@ server::step server::on_response(std::span<const std::byte> body) {
   return step::response;
 }
 
+client::client(std::string mechanism, std::string user, std::string password)
+    : client([mechanism = std::move(mechanism), user = std::move(user),
+              password = std::move(password)](std::span<const symbol> offered) {
+        const bool is_there = std::find(offered.begin(), offered.end(), mechanism) != offered.end();
+        return is_there ? make_simple_exchange(mechanism, user, password) : nullptr;
+      }) {}
+
 client::step client::on_frame(std::span<const std::byte> body) {
   switch (code_in(body)) {
     case spec::sasl_mechanisms::type.code:
       return on_mechanisms(body);
     case spec::sasl_challenge::type.code:
-      if (state_ != state::awaiting_outcome) return refuse("sasl-challenge out of turn");
-      if (codec::decode<spec::sasl_challenge>(body).has_error()) return refuse(undecodable);
-      return step::send_response;
+      return on_challenge(body);
     case spec::sasl_outcome::type.code:
       return on_outcome(body);
     default:
@@ -79,28 +90,44 @@ client::step client::on_frame(std::span<const std::byte> body) {
   }
 }
 
-client::step client::refuse(std::string_view reason) {
+client::step client::refuse(std::string reason) {
   state_ = state::done;
-  reason_ = reason;
+  reason_ = std::move(reason);
   return step::refused;
 }
 
 client::step client::on_mechanisms(std::span<const std::byte> body) {
   if (state_ != state::awaiting_mechanisms) return refuse("sasl-mechanisms out of turn");
   const decoded<spec::sasl_mechanisms> offer = codec::decode<spec::sasl_mechanisms>(body);
-  if (offer.has_error()) return refuse(undecodable);
-  if (!offer->sasl_server_mechanisms.contains(mechanism_))
-    return refuse("the server does not offer this mechanism");
+  if (offer.has_error()) return refuse(std::string(undecodable));
+  exchange_ = choose_(offer->sasl_server_mechanisms.values);
+  if (!exchange_) {
+    return refuse("the server offers no SASL mechanism that is wanted here, but" + text_of(*offer));
+  }
+  answer_ = exchange_->first();
   state_ = state::awaiting_outcome;
   return step::send_init;
+}
+
+client::step client::on_challenge(std::span<const std::byte> body) {
+  if (state_ != state::awaiting_outcome) return refuse("sasl-challenge out of turn");
+  const decoded<spec::sasl_challenge> challenge = codec::decode<spec::sasl_challenge>(body);
+  if (challenge.has_error()) return refuse(std::string(undecodable));
+  auto answer = exchange_->respond(challenge->challenge.octets);
+  if (!answer) return refuse(exchange_->reason());
+  answer_ = *std::move(answer);
+  return step::send_response;
 }
 
 client::step client::on_outcome(std::span<const std::byte> body) {
   if (state_ != state::awaiting_outcome) return refuse("sasl-outcome out of turn");
   const decoded<spec::sasl_outcome> outcome = codec::decode<spec::sasl_outcome>(body);
-  if (outcome.has_error()) return refuse(undecodable);
+  if (outcome.has_error()) return refuse(std::string(undecodable));
   switch (outcome->code) {
     case spec::sasl_code::ok:
+      if (!exchange_->finish(outcome->additional_data.value_or(binary()).octets)) {
+        return refuse(exchange_->reason());
+      }
       state_ = state::done;
       return step::authenticated;
     case spec::sasl_code::auth:
@@ -111,19 +138,13 @@ client::step client::on_outcome(std::span<const std::byte> body) {
     case spec::sasl_code::sys_temp:
       return refuse("authentication failed: transient system error");
   }
-  return refuse(undecodable);
-}
-
-binary client::initial_response() const {
-  if (mechanism_ == "PLAIN")
-    return binary(encode_plain({.authzid = {}, .authcid = user_, .passwd = password_}));
-  return binary(std::string_view(user_));  // ANONYMOUS: trace information, may be empty [RFC 4505]
+  return refuse(std::string(undecodable));
 }
 
 spec::sasl_init client::init() const {
-  return {.mechanism = symbol(mechanism_), .initial_response = initial_response()};
+  return {.mechanism = symbol(exchange_->mechanism()), .initial_response = binary(answer_)};
 }
 
-spec::sasl_response client::response() const { return {.response = initial_response()}; }
+spec::sasl_response client::response() const { return {.response = binary(answer_)}; }
 
 }  // namespace whimbrel::amqp::sasl

@@ -10,11 +10,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "amqp/base/result.hpp"
+#include "amqp/sasl/exchange.hpp"
 #include "amqp/spec/security.hpp"
 
 namespace whimbrel::amqp::sasl {
@@ -56,7 +60,7 @@ class server {
   spec::sasl_response response_ = {};
 };
 
-/// The client's side, for ANONYMOUS and PLAIN.
+/// The client's side, for any mechanism.
 class client {
  public:
   enum class step : std::uint8_t {
@@ -66,8 +70,9 @@ class client {
     refused,  // `reason()`
   };
 
-  client(std::string mechanism, std::string user, std::string password)
-      : mechanism_(std::move(mechanism)), user_(std::move(user)), password_(std::move(password)) {}
+  explicit client(exchange_choice choose) : choose_(std::move(choose)) {}
+  /// ANONYMOUS or PLAIN, and nothing else.
+  client(std::string mechanism, std::string user, std::string password);
 
   [[nodiscard]] step on_frame(std::span<const std::byte> body);
   [[nodiscard]] spec::sasl_init init() const;
@@ -77,16 +82,16 @@ class client {
  private:
   enum class state : std::uint8_t { awaiting_mechanisms, awaiting_outcome, done };
 
-  step refuse(std::string_view reason);
+  step refuse(std::string reason);
   step on_mechanisms(std::span<const std::byte> body);
+  step on_challenge(std::span<const std::byte> body);
   step on_outcome(std::span<const std::byte> body);
-  [[nodiscard]] binary initial_response() const;
 
-  std::string mechanism_;
-  std::string user_;
-  std::string password_;
+  exchange_choice choose_;
+  std::unique_ptr<exchange> exchange_ = {};  // from the offer on
+  std::vector<std::byte> answer_ = {};       // with the init or the response
   state state_ = state::awaiting_mechanisms;
-  std::string_view reason_ = {};
+  std::string reason_ = {};
 };
 
 }  // namespace whimbrel::amqp::sasl

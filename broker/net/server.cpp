@@ -307,8 +307,7 @@ amqp::engine::options server::options_for(const config::listener& through,
   o.outcome_runs = true;
   const bool anonymous = through.anonymous.value_or(false);
   o.sasl = anonymous ? amqp::engine::sasl_policy::optional : amqp::engine::sasl_policy::required;
-  o.mechanisms.clear();
-  if (!users_.is_empty()) o.mechanisms.push_back("PLAIN");
+  o.mechanisms = users_.mechanisms();
   if (anonymous) o.mechanisms.push_back("ANONYMOUS");
   o.container_id = settings_.container_id;
   o.max_frame_size = settings_.max_frame_size;

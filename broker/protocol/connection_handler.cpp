@@ -85,8 +85,7 @@ void connection_handler::on_event(const engine::event& e) {
     case event_kind::link_detached: return on_detached(e);
     case event_kind::session_ended: return on_session_ended(e);
     case event_kind::connection_closed: return on_closed(e);
-    case event_kind::sasl_response:  // no mechanism of ours has a second step
-      return engine_.sasl_outcome(amqp::spec::sasl_code::auth);
+    case event_kind::sasl_response: return on_sasl_response(e);
     case event_kind::authenticated:
     case event_kind::session_begun:
     case event_kind::drained:
@@ -104,6 +103,18 @@ void connection_handler::on_sasl_init(const engine::event& e) {
   if (mechanism == "PLAIN" && e.sasl_init->initial_response) {
     return check_plain(e.sasl_init->initial_response->octets);
   }
+  for (const security::scram_hash hash : security::scram_hashes) {
+    if (mechanism != security::mechanism_of(hash)) continue;
+    begin_scram(hash);
+    if (!scram_) return engine_.sasl_outcome(amqp::spec::sasl_code::sys_temp);
+    if (!e.sasl_init->initial_response) return engine_.sasl_challenge({});  // asks for it
+    return check_scram(e.sasl_init->initial_response->octets);
+  }
+  on_verdict(false);
+}
+
+void connection_handler::on_sasl_response(const engine::event& e) {
+  if (scram_) return check_scram(e.sasl_octets);
   on_verdict(false);
 }
 
@@ -126,13 +137,34 @@ void connection_handler::check_plain(std::span<const std::byte> response) {
   engine_.sasl_outcome(amqp::spec::sasl_code::sys_temp);
 }
 
-/// A failed login is answered late, so that guessing is slow. (attack A9)
-void connection_handler::on_verdict(bool good) {
+void connection_handler::begin_scram(security::scram_hash hash) {
+  std::string nonce = with_.scram_nonce();
+  if (nonce.empty()) {
+    return with_.log.error("no random numbers for a login", {{"peer", who_.address}});
+  }
+  scram_ = std::make_unique<security::scram_server>(with_.users, hash, std::move(nonce));
+}
+
+/// On this worker, since it costs no more than some HMACs.
+void connection_handler::check_scram(std::span<const std::byte> response) {
+  const std::string_view text(reinterpret_cast<const char*>(response.data()), response.size());
+  const auto answer = scram_->respond(text);
+  user_claimed_ = scram_->user();
+  if (answer && !scram_->is_complete()) {
+    return engine_.sasl_challenge(std::as_bytes(std::span(*answer)));
+  }
+  scram_.reset();
+  on_verdict(answer.has_value(), answer.value_or(""));
+}
+
+/// The `proof` that we know the password too goes with a good outcome [5.3.3.5]. A failed login is
+/// answered late, so that guessing is slow. (attack A9)
+void connection_handler::on_verdict(bool good, std::string_view proof) {
   if (good) {
     user_ = std::exchange(user_claimed_, {});
     const security::user* user = with_.users.find(user_);
     if (user != nullptr) allowed_ = &user->allowed;
-    return engine_.sasl_outcome(amqp::spec::sasl_code::ok);
+    return engine_.sasl_outcome(amqp::spec::sasl_code::ok, std::as_bytes(std::span(proof)));
   }
   with_.log.warning("login refused", {{"peer", who_.address}, {"user", user_claimed_}});
   with_.home.run_on().after(with_.settings.failed_login_delay, [this, alive = alive_] {

@@ -7,7 +7,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "amqp/engine/connection.hpp"
@@ -69,8 +71,11 @@ class connection_handler {
  private:
   void on_event(const amqp::engine::event& e);
   void on_sasl_init(const amqp::engine::event& e);
+  void on_sasl_response(const amqp::engine::event& e);
   void check_plain(std::span<const std::byte> response);
-  void on_verdict(bool good);
+  void begin_scram(security::scram_hash hash);
+  void check_scram(std::span<const std::byte> response);
+  void on_verdict(bool good, std::string_view proof = {});
   // connection_open.cpp
   void on_opened(const amqp::engine::event& e);
   void on_entered(core::sole_policy policy, bool admitted);
@@ -94,6 +99,7 @@ class connection_handler {
   bool entered_ = false;  // its container counts it
   std::string user_ = {};           // empty: anonymous
   std::string user_claimed_ = {};   // while the password is checked
+  std::unique_ptr<security::scram_server> scram_ = {};  // until the verdict
   const security::permissions* allowed_ = nullptr;
   std::vector<std::unique_ptr<link_base>> links_;
   std::vector<link_base*> suspended_;  // of links_, oldest first

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "amqp/base/octet_buffer.hpp"
 #include "amqp/message/view.hpp"
@@ -13,6 +14,7 @@
 #include "broker/core/shard.hpp"
 #include "broker/log.hpp"
 #include "broker/security/authenticator.hpp"
+#include "broker/security/scram_server.hpp"
 #include "broker/security/users.hpp"
 
 namespace whimbrel::broker::protocol {
@@ -34,6 +36,8 @@ struct context {
   logger& log;
   /// Runs `work` on this worker; may be called from any thread.
   std::function<void(std::function<void()> work)> post_from_anywhere;
+  /// Our part of a SCRAM nonce; empty if there is none to be had.
+  std::function<std::string()> scram_nonce = security::random_nonce;
   link_counters counted{};
   /// The header written last, and its octets: mostly the next delivery's too.
   amqp::message::header_view head_of{};

@@ -7,81 +7,21 @@
 #include <stdexcept>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+
+#include "amqp/sasl/base64.hpp"
 
 namespace whimbrel::broker::security {
-namespace {
 
-using octets = std::vector<std::uint8_t>;
+using amqp::sasl::to_base64;
+
+namespace {
 
 constexpr std::size_t salt_size_least = 8;
 constexpr std::size_t salt_size_most = 256;
 
-const EVP_MD* digest_of(scram_hash hash) {
-  switch (hash) {
-    case scram_hash::sha_1:
-      return EVP_sha1();
-    case scram_hash::sha_256:
-      return EVP_sha256();
-    case scram_hash::sha_512:
-      break;
-  }
-  return EVP_sha512();
-}
-
-std::size_t size_of(scram_hash hash) {
-  return static_cast<std::size_t>(EVP_MD_get_size(digest_of(hash)));
-}
-
-octets hmac(scram_hash hash, const octets& key, std::string_view text) {
-  octets out(size_of(hash));
-  const auto* data = reinterpret_cast<const unsigned char*>(text.data());
-  unsigned int size = 0;
-  if (HMAC(digest_of(hash), key.data(), static_cast<int>(key.size()), data, text.size(), out.data(),
-           &size) == nullptr) {
-    return {};
-  }
-  return out;
-}
-
-octets digest(scram_hash hash, const octets& in) {
-  octets out(size_of(hash));
-  unsigned int size = 0;
-  if (EVP_Digest(in.data(), in.size(), out.data(), &size, digest_of(hash), nullptr) != 1) return {};
-  return out;
-}
-
-/// SaltedPassword := Hi(Normalize(password), salt, i); empty if OpenSSL refuses.
-octets salted_password(scram_hash hash, std::string_view password, const octets& salt,
-                       std::uint32_t iterations) {
-  octets out(size_of(hash));
-  const int done =
-      PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), salt.data(),
-                        static_cast<int>(salt.size()), static_cast<int>(iterations),
-                        digest_of(hash), static_cast<int>(out.size()), out.data());
-  if (done != 1) return {};
-  return out;
-}
-
-std::string to_base64(const octets& in) {
-  std::string out(4 * ((in.size() + 2) / 3) + 1, '\0');  // the function adds a zero octet
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), in.data(),
-                                   static_cast<int>(in.size()));
-  out.resize(static_cast<std::size_t>(size));
-  return out;
-}
-
-std::optional<octets> from_base64(std::string_view text) {
-  if (text.empty() || text.size() % 4 != 0 || text.size() > 1'024) return std::nullopt;
-  octets out(text.size() / 4 * 3);
-  const int size = EVP_DecodeBlock(out.data(), reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  if (size < 0) return std::nullopt;
-  const auto padding = static_cast<std::size_t>(std::count(text.end() - 2, text.end(), '='));
-  out.resize(static_cast<std::size_t>(size) - padding);
-  if (to_base64(out) != text) return std::nullopt;  // stray blanks, padding, unused bits
-  return out;
+std::optional<octets> octets_of(std::string_view base64) {
+  if (base64.empty() || base64.size() > 1'024) return std::nullopt;
+  return amqp::sasl::from_base64(base64);
 }
 
 /// Cuts `text` at the first `mark`; the part before it is returned, both are consumed.
@@ -152,9 +92,9 @@ std::optional<scram_record> scram_record_of(std::string_view text) {
   const auto hash = std::find_if(std::begin(scram_hashes), std::end(scram_hashes),
                                  [&](scram_hash h) { return mechanism_of(h) == *name; });
   const auto iterations = iterations_of(*iterations_text);
-  auto salt = from_base64(*salt_text);
-  auto stored_key = from_base64(*stored_text);
-  auto server_key = from_base64(text);
+  auto salt = octets_of(*salt_text);
+  auto stored_key = octets_of(*stored_text);
+  auto server_key = octets_of(text);
   if (hash == std::end(scram_hashes) || !iterations || !salt || !stored_key || !server_key) {
     return std::nullopt;
   }
@@ -176,9 +116,7 @@ bool verify_plain(const scram_record& record, std::string_view password) {
   if (salted.empty()) return false;
   octets client_key = hmac(record.hash, salted, "Client Key");
   const octets stored_key = digest(record.hash, client_key);
-  const bool same =
-      stored_key.size() == record.stored_key.size() &&
-      CRYPTO_memcmp(stored_key.data(), record.stored_key.data(), stored_key.size()) == 0;
+  const bool same = are_equal(stored_key, record.stored_key);
   OPENSSL_cleanse(salted.data(), salted.size());
   OPENSSL_cleanse(client_key.data(), client_key.size());
   return same && is_acceptable_password(password);

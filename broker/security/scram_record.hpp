@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the broker keeps instead of a password: the salt, iteration count, StoredKey and ServerKey
-// of RFC 5802, one record per hash. PLAIN is checked against the same record that SCRAM will use,
-// so adding SCRAM needs no new passwords. Text form, as written by `whimbrel hash-password`:
+// of RFC 5802, one record per hash. PLAIN is checked against the same record that SCRAM uses. Text
+// form, as written by `whimbrel hash-password`:
 //   SCRAM-SHA-256$ITERATIONS:SALT$STORED-KEY:SERVER-KEY      (the last three in base64)
 // Limitation: SASLprep is the identity on printable ASCII; other passwords are refused.
 #pragma once
@@ -12,12 +12,10 @@
 #include <string_view>
 #include <vector>
 
+#include "broker/security/scram_crypto.hpp"
+
 namespace whimbrel::broker::security {
 
-enum class scram_hash : std::uint8_t { sha_1, sha_256, sha_512 };
-
-inline constexpr scram_hash scram_hashes[] = {scram_hash::sha_1, scram_hash::sha_256,
-                                              scram_hash::sha_512};
 inline constexpr std::uint32_t iterations_default = 16'384;
 inline constexpr std::uint32_t iterations_least = 4'096;     // the floor of RFC 5802
 inline constexpr std::uint32_t iterations_most = 1'000'000;  // above half a second for each login

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/security/permissions.hpp"
+#include "broker/security/scram_crypto.hpp"
 #include "broker/security/scram_record.hpp"
 
 namespace whimbrel::broker::security {
@@ -20,11 +21,20 @@ struct user {
   bool operator==(const user&) const = default;
 };
 
-/// Limitation: an unknown name costs as much as the record of the first user. Where users have
-/// different iteration counts, time may tell which names exist; `hash-password` gives all the same.
+/// What a SCRAM login is checked against.
+struct scram_target {
+  scram_record record = {};
+  bool is_real = false;  // false: made up, and no proof is good
+};
+
+/// Limitation: an unknown name costs as much as the record of the first user, and shows its
+/// iterations to SCRAM. Where users have different iteration counts, names that exist can be told;
+/// `hash-password` gives all the same.
 class user_table {
  public:
-  explicit user_table(std::vector<user> users);
+  /// `secret` goes into what SCRAM is told of names that do not exist: not to be known, nor to
+  /// change while they can be asked for.
+  explicit user_table(std::vector<user> users, octets secret = random_octets(32));
 
   [[nodiscard]] bool is_empty() const { return users_.empty(); }
 
@@ -38,10 +48,20 @@ class user_table {
   /// Milliseconds of work also for a name that does not exist: never on a worker.
   [[nodiscard]] bool verify_plain(std::string_view name, std::string_view password) const;
 
+  /// The record of that name; a made-up one, always the same for a name, where there is none.
+  /// Microseconds.
+  [[nodiscard]] scram_target scram_for(std::string_view name, scram_hash hash) const;
+
+  /// SASL mechanisms that log in by a password, strongest first: each SCRAM for which some user has
+  /// a record, and PLAIN.
+  [[nodiscard]] std::vector<std::string> mechanisms() const;
+
  private:
   std::map<std::string, user, std::less<>> users_ = {};
   permissions anonymous_ = permissions::all();
   scram_record dummy_ = {};
+  std::vector<scram_record> models_ = {};  // the first user's of each hash: for made-up ones
+  octets secret_ = {};
 };
 
 }  // namespace whimbrel::broker::security

@@ -21,8 +21,8 @@ import certificates  # noqa: E402
 import peer as peers  # noqa: E402
 
 MODULES = ["cases_outcomes", "cases_messages", "cases_links", "cases_topics", "cases_security",
-           "cases_restart", "cases_scale", "cases_filters", "cases_management", "cases_ctl",
-           "cases_policies", "cases_tools", "cases_http", "cases_tls"]
+           "cases_scram", "cases_restart", "cases_scale", "cases_filters", "cases_management",
+           "cases_ctl", "cases_policies", "cases_tools", "cases_http", "cases_tls"]
 # What the broker of a suite is told, where that is anything.
 RABBITMQ = 'rabbitmq-identity = "4.3.0"\n'
 CONFIGS = {"login": cases_security.users, "jms-login": cases_security.users,

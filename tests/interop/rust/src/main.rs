@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fe2o3_amqp::connection::ConnectionHandle;
 use fe2o3_amqp::link::{ReceiverAttachError, ReceiverAttachExchange, SenderAttachError};
-use fe2o3_amqp::sasl_profile::SaslProfile;
+use fe2o3_amqp::sasl_profile::{SaslProfile, SaslScramSha1, SaslScramSha256, SaslScramSha512};
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::types::definitions::{AmqpError, ErrorCondition, ReceiverSettleMode};
 use fe2o3_amqp::types::messaging::{
@@ -281,6 +281,34 @@ fn plain(user: &str, password: &str) -> Option<SaslProfile> {
     Some(SaslProfile::Plain { username: user.into(), password: password.into() })
 }
 
+/// By each SCRAM mechanism. fe2o3-amqp checks the server's signature.
+fn scram(user: &str, password: &str) -> [SaslProfile; 3] {
+    [
+        SaslScramSha1::new(user, password).into(),
+        SaslScramSha256::new(user, password).into(),
+        SaslScramSha512::new(user, password).into(),
+    ]
+}
+
+async fn good_scram(port: String) -> Done {
+    for profile in scram("alice", "wonder land") {
+        let mut peer = Peer::open(&port, Some(profile)).await?;
+        peer.expect_empty("rust-login").await?;
+        peer.close().await?;
+    }
+    Ok(())
+}
+
+async fn bad_scram(port: String) -> Done {
+    for (user, password) in [("alice", "wonder lane"), ("nobody", "wonder land")] {
+        for profile in scram(user, password) {
+            let name = format!("{profile:?}");
+            check(Peer::open(&port, Some(profile)).await.is_err(), name + " came in")?;
+        }
+    }
+    Ok(())
+}
+
 async fn good_login(port: String) -> Done {
     let mut peer = Peer::open(&port, plain("alice", "wonder land")).await?;
     peer.expect_empty("rust-login").await?;
@@ -330,6 +358,8 @@ async fn main() {
         ok &= run("links are detached and resumed, nothing unsettled", detached(port())).await;
     } else {
         ok &= run("PLAIN: a good password comes in", good_login(port())).await;
+        ok &= run("SCRAM-SHA-1, -256, -512: a good password comes in", good_scram(port())).await;
+        ok &= run("SCRAM: a bad password, an unknown user are refused", bad_scram(port())).await;
         ok &= run("a bad password, ANONYMOUS, no SASL are refused", bad_login(port())).await;
     }
     std::process::exit(if ok { 0 } else { 1 });
