@@ -12,6 +12,7 @@
 
 #include "amqp/base/limits.hpp"
 #include "amqp/engine/link.hpp"
+#include "client/core/login.hpp"
 #include "client/core/names.hpp"
 #include "client/core/tls.hpp"
 #include "whimbrel/client/error.hpp"
@@ -62,6 +63,10 @@ void connection::open(done then) {
                                                self->to_.port + " in time"});
     self->stop();
   });
+  if (const auto fault = fault_of({options_.user, {}, options_.sasl_mechanisms})) {
+    fail({error_scope::usage, {}, *fault});
+    return stop();
+  }
   if (prepare_tls()) resolve();
 }
 
@@ -119,9 +124,8 @@ engine::options connection::engine_options() const {
   out.sasl = options_.sasl ? engine::sasl_policy::required : engine::sasl_policy::none;
   if (options_.sasl) {
     out.credentials = engine::client_credentials{};
-    if (!options_.user.empty()) {
-      out.credentials = engine::client_credentials{"PLAIN", options_.user, options_.password};
-    }
+    out.credentials->choose =
+        choice_of({options_.user, options_.password, options_.sasl_mechanisms});
   }
   out.max_frame_size = std::max(options_.max_frame_size, amqp::limits::frame_size_least);
   out.max_message_size = options_.max_message_size;

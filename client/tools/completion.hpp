@@ -21,20 +21,23 @@ _whimbrel() {
         --file|--lines|--text-lines|--ca|--cert|--key)
           COMPREPLY=($(compgen -f -- "$word")); return ;;
         --settle) words="unsettled settled" ;;
+        --mechanism) words="SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ANONYMOUS" ;;
         *) words="--address --body --file --size --lines --text-lines --count --subject --to \
              --message-id --correlation-id --reply-to --content-type --group-id --property \
              --annotation --durable --ttl --priority --settle --pipeline --capability --timeout \
-             --container-id --no-sasl --trace --quiet --ca --cert --key --insecure --help" ;;
+             --container-id --mechanism --no-sasl --trace --quiet --ca --cert --key --insecure \
+             --help" ;;
       esac
       COMPREPLY=($(compgen -W "$words" -- "$word")); return ;;
     receive)
       case $before in
         --output|--ca|--cert|--key) COMPREPLY=($(compgen -f -- "$word")); return ;;
         --settle) words="unsettled settled" ;;
+        --mechanism) words="SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ANONYMOUS" ;;
         --outcome) words="accept release reject" ;;
         *) words="--address --count --timeout --drain --browse --selector --credit --json --raw \
              --output --outcome --settle --subscription --container-id --capability \
-             --wait --no-sasl --trace --quiet --ca --cert --key --insecure --help" ;;
+             --wait --mechanism --no-sasl --trace --quiet --ca --cert --key --insecure --help" ;;
       esac
       COMPREPLY=($(compgen -W "$words" -- "$word")); return ;;
     *) return ;;

@@ -12,6 +12,7 @@
 #include "amqp/codec/codec.hpp"
 #include "amqp/engine/session.hpp"
 #include "amqp/spec/fast.hpp"
+#include "client/core/login.hpp"
 #include "client/core/tls.hpp"
 
 namespace whimbrel::client {
@@ -75,7 +76,7 @@ void management_client::connect(const broker_url& to, const tls_options& tls) {
   o.container_id = "whimbrel-ctl-" + std::to_string(::getpid());
   o.hostname = to.host;
   o.credentials = engine::client_credentials{};
-  if (!to.user.empty()) o.credentials = engine::client_credentials{"PLAIN", to.user, to.password};
+  o.credentials->choose = core::choice_of({to.user, to.password, {}});
   amqp::io::driver_owner& owner = *this;
   std::unique_ptr<amqp::io::tls_stream> secure;
   if (ssl) {

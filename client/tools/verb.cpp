@@ -21,6 +21,11 @@ void add_common(CLI::App& app, common_arguments& a) {
       ->allow_extra_args(false);
   app.add_option("--container-id", a.container_id, "our name (default: a random one)");
   app.add_flag("--no-sasl", a.no_sasl, "connect without SASL");
+  app.add_option("--mechanism", a.mechanisms,
+                 "log in by this SASL mechanism: SCRAM-SHA-512, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, "
+                 "ANONYMOUS; may be repeated, the first that the peer offers counts (default: the "
+                 "strongest)")
+      ->allow_extra_args(false);
   app.add_flag("--trace", a.trace, "print every frame to the standard error");
   app.add_flag("--quiet", a.quiet, "no progress, no summary");
   add_tls(app, a.tls);
@@ -54,6 +59,7 @@ connection connect(const common_arguments& a, std::string& address, bool may_be_
   how.time_out = a.time_out();
   how.container_id = a.container_id;
   how.sasl = !a.no_sasl;
+  how.sasl_mechanisms = a.mechanisms;
   how.tls = a.tls;
   if (a.trace) {
     how.trace = [](bool ours, std::uint16_t channel, std::string_view text) {

@@ -24,6 +24,7 @@ struct common_arguments {
   std::string container_id = {};
   double timeout = 30;
   bool no_sasl = false;
+  std::vector<std::string> mechanisms = {};
   bool trace = false;
   bool quiet = false;
   tls_options tls = {};

@@ -49,6 +49,10 @@ struct connection_options {
   std::string user = {};          // instead of the URL's
   std::string password = {};
   bool sasl = true;  // false: bare AMQP, for peers that know no SASL
+  /// First choice first: SCRAM-SHA-512, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, ANONYMOUS. Empty: with a
+  /// user the strongest that the peer offers, without one ANONYMOUS. To leave PLAIN out is to show
+  /// the password to nobody, not even to the peer.
+  std::vector<std::string> sasl_mechanisms = {};
   tls_options tls = {};
 
   /// For everything that waits and is given no time of its own: open, attach, outcomes, close.
