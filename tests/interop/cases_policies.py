@@ -419,3 +419,25 @@ def _(env):
         for one in box:
             one.accept()
     settle_down()
+
+
+@case("message groups: the first of each is marked, and the last one by its sender's word", CONFIG)
+def _(env):
+    peer, other = env.peer(), env.peer()
+    first = peer.receiver("groups", credit=2)
+    settle_down()
+    put_group(peer, "groups", "A1")
+    put_group(peer, "groups", "A2", group_sequence=0xffffffff)
+    got = peer.receive_all(first, 2)
+    second = other.receiver("groups", credit=10)
+    put_group(peer, "groups", "A3", "A4")
+    settle_down()
+    check_equal(taken(second, other), [], "for the second while the first holds some")
+    for one in got:
+        one.accept()
+    got += other.receive_all(second, 2)
+    marks = [bool((one.message.annotations or {}).get("x-opt-group-first")) for one in got]
+    check_equal(list(zip(bodies(got), marks)),
+                [("A1", True), ("A2", False), ("A3", True), ("A4", False)], "marks")
+    for one in got[2:]:
+        one.accept()

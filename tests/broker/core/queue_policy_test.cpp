@@ -142,7 +142,10 @@ TEST_CASE("queue arguments: what is written is read back") {
   all.last_value_key = "k";
   all.dedup_window = 6;
   all.dedup_max = 7;
-  CHECK(to_arguments(all).size() == 16);
+  all.message_groups = true;
+  all.group_rebalance = false;
+  all.group_first = true;
+  CHECK(to_arguments(all).size() == 19);
   CHECK(from(to_arguments(all)) == all);
   CHECK(to_arguments(queue_policy{}).empty());
   queue_policy merged;
