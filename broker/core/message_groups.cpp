@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <string_view>
+#include <utility>
 
 #include "amqp/base/assert.hpp"
 
@@ -113,10 +114,13 @@ void message_groups::remove(sequence at) {
   group& g = *m.of;
   of_.erase(found);
   switch (m.stands) {
-    case standing::waiting:
+    case standing::waiting: {
+      const bool was_head = m.order == *g.waiting.begin();
       g.waiting.erase(m.order);
       by_drop_.erase(drop_rank(m.order));
+      if (was_head && g.owner == nobody) open(g);  // for those who could not have it
       break;
+    }
     case standing::resting:
       g.resting.erase(m.order);
       open(g);
@@ -204,7 +208,7 @@ std::optional<message_groups::offer> message_groups::first() const {
 void message_groups::stall(sequence at) {
   group& g = *of_.at(at).of;
   g.stalled = true;
-  stalled_.push_back(g.id);
+  if (!std::exchange(g.listed, true)) stalled_.push_back(g.id);
   refresh(g);
 }
 
@@ -212,7 +216,7 @@ void message_groups::unstall() {
   for (const key k : std::exchange(stalled_, {})) {
     const auto found = groups_.find(k);
     if (found == groups_.end()) continue;
-    found->second.stalled = false;
+    found->second.stalled = found->second.listed = false;
     refresh(found->second);
   }
 }
@@ -295,6 +299,12 @@ void message_groups::check_invariants() const {
   AMQP_ASSERT(messages == of_.size());
   AMQP_ASSERT(waiting == by_drop_.size());
   AMQP_ASSERT(idle == idle_.size());
+  std::size_t listed = 0;
+  for (const auto& [id, g] : groups_) {
+    AMQP_ASSERT(!g.stalled || g.listed);
+    listed += g.listed ? 1 : 0;
+  }
+  AMQP_ASSERT(listed <= stalled_.size());
   std::size_t hot = 0;
   for (const holder& h : holders_) {
     AMQP_ASSERT(h.hot.has_value() == (h.warm && !h.offers.empty()));

@@ -89,6 +89,10 @@ class message_groups {
   void unstall();
   /// Whether `s` may be given this message, which waits.
   [[nodiscard]] bool may_take(sequence at, slot s) const;
+  /// The first that waits of the group of one that waits.
+  [[nodiscard]] sequence head_of(sequence at) const {
+    return sequence_of(*of_.at(at).of->waiting.begin());
+  }
   /// The first to go of those that wait and of which `is_there` is true.
   template <class IsThere>
   [[nodiscard]] std::optional<sequence> first_to_drop(IsThere&& is_there) const {
@@ -110,6 +114,8 @@ class message_groups {
 
   [[nodiscard]] std::size_t size() const { return groups_.size(); }
   [[nodiscard]] std::size_t message_count() const { return of_.size(); }
+  /// Groups to look at again in `unstall`.
+  [[nodiscard]] std::size_t stalled_count() const { return stalled_.size(); }
   enum class standing : std::uint8_t { waiting, held, resting };
   struct seen {
     key group = 0;
@@ -128,6 +134,7 @@ class message_groups {
     std::uint32_t held = 0;
     bool ending = false;
     bool stalled = false;
+    bool listed = false;  // in stalled_
     std::set<rank> waiting = {};
     std::set<rank> resting = {};
     std::optional<rank> shelved = {};  // on offer under this rank

@@ -70,6 +70,7 @@ void queue::line_up() {
     make_ready(s);
     if (!c.closing) tell_active(s, !single || is_active(s));
   }
+  unpark();  // for those who have a turn now
 }
 
 /// The consumer has gone, and holds nothing any more: so the next sees nothing out of order.

@@ -38,6 +38,7 @@ void queue::begin_groups() {
   for (sequence at = ring_.next_present(ring_.first()); at < ring_.end();
        at = ring_.next_present(at + 1)) {
     stub& s = *ring_.find(at);
+    if (s.at == place::scheduled && !s.delayed && s.body) rest_in_group(at, s);
     if (s.at != place::held) continue;
     const auto group = message_groups::key_of(*s.body);
     if (!group) continue;
@@ -106,7 +107,9 @@ bool queue::file_in_group(sequence at, stub& s) {
   take(at, s);
   s.grouped = true;
   manners_->groups->file(at, s.priority, *group);
-  if (home_.memory_is_tight()) page_out(at, s);
+  const auto next = manners_->groups->first();
+  const bool is_next = next && next->at == at;  // what is given out now has its body, or is read
+  if (!is_next && home_.memory_is_tight()) page_out(at, s);
   return true;
 }
 
@@ -185,7 +188,10 @@ bool queue::may_have_of_group(slot to, sequence at, stub& s) {
     manners_->groups->file(at, s.priority, *group);
   }
   ++counters_.group_steps;
-  return manners_->groups->may_take(at, to);
+  if (!manners_->groups->may_take(at, to)) return false;
+  // One that it cannot have comes first: another is to have the group.
+  const sequence head = manners_->groups->head_of(at);
+  return head == at || !ring_.find(head)->excluded || !is_excluded(head, consumers_[to].link);
 }
 
 void queue::leave_group(sequence at, stub& s) {

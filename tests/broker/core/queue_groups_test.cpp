@@ -381,6 +381,36 @@ TEST_CASE("groups: among consumers with filters alone nobody misses what another
   });
 }
 
+TEST_CASE("groups: a consumer with a filter gets the rest of a group whose first it refused") {
+  on_each_shape([](world& w) {
+    for (const char* before : {"", "x2"}) {  // whose turn is first changes with what was given out
+      CAPTURE(before);
+      scene s(w);
+      choosy_consumer one(w, s.q, '1');
+      one.grant(100);
+      w.settle_down();
+      s.put("A1 A11");
+      CHECK(one.texts() == "A1 A11");
+      test_consumer other(w, s.q);
+      grant(w, other, 100);
+      if (*before != '\0') s.put(before);
+      letter l;
+      l.kind = letter_kind::settle;
+      l.outcome = outcome::modified;
+      l.flags = flag::undeliverable;
+      l.first = l.last = one.find("A1").at;
+      one.post(std::move(l));
+      w.settle_down();
+      s.put("A21");
+      one.settle("A11", outcome::accepted);
+      w.settle_down();
+      CHECK(one.texts() == "A1 A11");
+      CHECK(other.texts().ends_with("A1 A21"));
+      s.check();
+    }
+  });
+}
+
 TEST_CASE("groups: with priorities the higher ones of a group come first") {
   on_each_shape([](world& w) {
     core::queue_policy p = by_group();
@@ -525,5 +555,20 @@ TEST_CASE("groups: consumers of groups without messages are remembered, up to a 
   groups.leave(7);
   groups.leave(8);
   CHECK(groups.size() == 0);
+  groups.check_invariants();
+}
+
+TEST_CASE("groups: what a group that nobody can have remembers does not grow with its messages") {
+  core::message_groups groups(false);
+  groups.file(1, 4, 7);
+  for (core::sequence at = 2; at < 1'000; ++at) {
+    groups.stall(1);
+    groups.file(at, 4, 7);
+  }
+  CHECK(groups.stalled_count() == 1);
+  groups.stall(1);
+  groups.unstall();
+  CHECK(groups.stalled_count() == 0);
+  CHECK(groups.first()->at == 1);
   groups.check_invariants();
 }
