@@ -79,7 +79,9 @@ final class JmsTopicCases {
     session.unsubscribe("quiet");
   }
 
+  /** The client warns of the end of the transport, which follows the refusal. */
   private static void clientIdInUse(Interop.Env env) throws Exception {
+    Interop.expectComplaints(".*JmsConnection.* has failed due to: Transport connection.*");
     for (int i = 0; i < 5; i++) {
       Connection first = Jms.connect(env, "", "jms-only-one");
       Interop.expect(InvalidClientIDException.class, () -> Jms.connect(env, "", "jms-only-one"),
