@@ -62,11 +62,11 @@ void driver::on_readable() {
 
 /// Waits for what the last read, and perhaps a write before it, wants.
 void driver::read_on() {
+  if (tls_ && tls_->read_wants_write()) [[unlikely]]
+    return wait_writable();
   wait_readable();
-  if (!tls_) [[likely]]
-    return;
-  if (tls_->read_wants_write()) wait_writable();
-  if (tls_->write_wants_read()) flush();
+  if (tls_ && tls_->write_wants_read()) [[unlikely]]
+    flush();
 }
 
 ssize_t driver::receive(std::span<std::byte> to) {
@@ -130,7 +130,8 @@ void driver::wait_writable() {
     if (self->tls_ && self->tls_->read_wants_write()) [[unlikely]]
       self->on_readable();
     self->flush();
-    if (!self->stopped_ && self->engine_.output_size() <= unread_max) self->wait_readable();
+    if (self->stopped_ || self->engine_.output_size() > unread_max) return;
+    self->read_on();
   });
 }
 
@@ -146,6 +147,8 @@ void driver::arm() {
     self->engine_.on_timeout(self->owner_.driver_now());
     self->owner_.on_events(*self);
     self->flush();
+    // What it has not read by now, it will not.
+    if (!self->stopped_ && self->engine_.is_finished()) self->lose();
   });
 }
 

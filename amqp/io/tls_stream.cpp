@@ -103,6 +103,8 @@ tls_stream::tls_stream(ssl_handle ssl, int descriptor, tls_entry entry)
   SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                SSL_MODE_RELEASE_BUFFERS);
   SSL_set_read_ahead(ssl_.get(), 1);
+  // A peer that sends nothing but key updates does not keep us in one call.
+  SSL_clear_mode(ssl_.get(), SSL_MODE_AUTO_RETRY);
   if (entry_ == tls_entry::client) {
     SSL_set_connect_state(ssl_.get());
     phase_ = phase::secured;

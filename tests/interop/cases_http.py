@@ -4,10 +4,10 @@ import http.client
 import re
 import subprocess
 
-from proton import Delivery, Message
+from proton import Delivery, Message, symbol, uint
 
 from case import collector
-from peer import check, check_equal, wait
+from peer import check, check_equal, freeze, wait
 
 CASES, case = collector()
 
@@ -96,3 +96,23 @@ def _(env):
     for connection in idle:
         connection.close()
     check_equal(ask(where, "/ready")[0], 200, "ready after idle connections")
+
+
+@case("a connection that we close goes, though its peer reads nothing any more", alone=True,
+      config=CONFIG)
+def _(env):
+    where = pages(env)
+    address = env.address()
+    producer, frozen = env.peer(), env.peer(container_id="frozen")
+    frozen.receiver(address, credit=100)
+    link = producer.sender(address)
+    for _ in range(20):  # more than the sockets and the broker's output hold
+        producer.send(link, Message(body=bytes(1 << 20)), settled=True)
+    freeze(frozen)
+    producer.close()
+    check_equal(metrics(where)["whimbrel_connections"], 1, "connections that are there")
+    policy = {symbol("sole-connection-enforcement-policy"): uint(1)}
+    fresh = env.peer(container_id="frozen", properties=policy,
+                     desired=symbol("sole-connection-for-container"))
+    fresh.close()
+    wait(lambda: metrics(where)["whimbrel_connections"] == 0, "the end of the first connection")

@@ -57,6 +57,11 @@ def close_all():
         peer.drop()
 
 
+def freeze(peer):
+    """It neither reads nor writes any more, and stays connected."""
+    _peers.remove(peer)
+
+
 def _pump(timeout):
     live = [p for p in _peers if p.socket is not None]
     readers = [p for p in live if p.wants_input()]
