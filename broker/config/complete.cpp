@@ -37,11 +37,12 @@ void decide_tls(listener& which, const settings& what) {
   const auto fill = [](std::string& to, const std::string& from) {
     if (to.empty() && from != "none") to = from;
   };
+  const bool asks_nobody = which.tls_verify_client == security::client_check::none;
   if (!which.tls) which.tls = what.tls;
   if (!which.tls_verify_client) which.tls_verify_client = what.tls_verify_client;
   fill(which.tls_certificate, what.tls_certificate);
   fill(which.tls_key, what.tls_key);
-  fill(which.tls_client_ca, what.tls_client_ca);
+  if (!asks_nobody) fill(which.tls_client_ca, what.tls_client_ca);
 }
 
 /// The files are there, and belong together.
@@ -61,6 +62,9 @@ void check_tls(const listener& which) {
     }
   } else if (which.tls_client_ca.empty()) {
     refuse("`tls-verify-client` needs `tls-client-ca`");
+  } else if (*which.tls_verify_client == security::client_check::required &&
+             *which.tls == security::tls_use::allowed) {
+    refuse("`tls-verify-client` required needs `tls` required: who comes without TLS shows none");
   }
   try {
     const security::tls_context checked(tls_files_of(which));

@@ -147,6 +147,10 @@ std::optional<std::string> scram_exchange::prove(std::string_view server_first) 
       sasl::encode_client_final_without_proof(sasl::scram_gs2_header, asked->nonce);
   const std::string covered = sasl::scram_auth_message(first_bare_, server_first, without_proof);
   octets salted = salted_password(hash_, password_, *asked);
+  if (salted.empty()) {
+    fail(no_hash);
+    return std::nullopt;
+  }
   octets proof = hmac(hash_, salted, "Client Key");
   const octets mask = hmac(hash_, digest(hash_, proof), covered);
   signature_ = hmac(hash_, hmac(hash_, salted, "Server Key"), covered);

@@ -223,11 +223,11 @@ def _(env):
 
 
 @case("by hand: half a login, and then nothing, ends by the handshake's time",
-      config=lambda binary: 'handshake-timeout = "1s"\n' + users(binary))
+      config=lambda binary: 'handshake-timeout = "3s"\n' + users(binary))
 def _(env):
     with Login(env) as login:
         login.init("SCRAM-SHA-256", b"n,," + FIRST.encode())
         login.challenge()
         began = time.monotonic()
         check_equal(login.socket.recv(1), b"", "what comes")
-        check(time.monotonic() - began < 5.0, "it took too long")
+        check(time.monotonic() - began < 15.0, "it took too long")

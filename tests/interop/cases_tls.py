@@ -104,7 +104,7 @@ def _(env):
     except ConnectionException:
         pass
     env.peer(secure=secure()).close()
-    check("TLS failed" in env.broker.log_tail(100), "the log does not tell of it")
+    wait(lambda: "TLS failed" in env.broker.log_tail(100), "the log's word of it")
 
 
 @case("TLS allowed: plain AMQP and TLS on one port exchange messages",
@@ -141,14 +141,31 @@ def _(env):
         check_equal(read_exactly(over, 8), PLAIN, "bare AMQP inside TLS")
 
 
+def answer_to(raw, octets):
+    """All of it; who says too much may be cut off while it speaks."""
+    try:
+        raw.sendall(octets)
+    except OSError:
+        pass
+    said = b""
+    try:
+        while len(said) < 8:
+            piece = raw.recv(8)
+            if not piece:
+                return said
+            said += piece
+        return said + raw.recv(1)
+    except ConnectionResetError:
+        return said
+
+
 @case("TLS required: anything else is answered with the TLS header and the end",
       config=with_tls("required"))
 def _(env):
     for octets in (PLAIN, SASL, b"GET / HTTP/1.1\r\n\r\n", b"AMQP\2\1\1\0", SASL + b"\0" * 50000,
                    b"AMQQ"):
         with dial(env) as raw:
-            raw.sendall(octets)
-            check_equal(read_to_end(raw), TLS, "the answer to %r" % octets[:20])
+            check_equal(answer_to(raw, octets), TLS, "the answer to %r" % octets[:20])
     for sasl in ("ANONYMOUS", None):
         plain = env.peer(sasl=sasl, open=False)
         wait(lambda: is_refused(plain), "the refusal of plain AMQP")
@@ -179,9 +196,9 @@ def _(env):
         with dial(env) as raw, how.wrap_socket(raw, server_hostname="localhost") as over:
             check_equal(over.version(), version.name.replace("_", "."), "the version")
             check(over.compression() is None, "there is compression")
-            check(over.session is None or not over.session.has_ticket, "there is a ticket")
             over.sendall(SASL)
             check_equal(read_exactly(over, 8), SASL, "the answer to the SASL header")
+            check(over.session is None or not over.session.has_ticket, "there is a ticket")
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.set_ciphers("ALL:@SECLEVEL=0")
@@ -227,7 +244,7 @@ def _(env):
 
 
 @case("TLS: half a handshake is dropped at the deadline, whoever stops where",
-      config=with_tls("required", 'handshake-timeout = "700ms"\n'))
+      config=with_tls("required", 'handshake-timeout = "2s"\n'))
 def _(env):
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     half = context().wrap_bio(incoming, outgoing, server_hostname="localhost")
@@ -243,21 +260,22 @@ def _(env):
     for what, octets in silent.items():
         began = time.monotonic()
         with dial(env) as raw:
-            raw.settimeout(5)
+            raw.settimeout(20)
             raw.sendall(octets)
             read_until_dropped(raw)
         took = time.monotonic() - began
-        check(0.6 < took < 3, "%s: dropped after %.2f s" % (what, took))
+        check(1.8 < took < 15, "%s: dropped after %.2f s" % (what, took))
     began = time.monotonic()
     with dial(env) as raw:
         raw.settimeout(0.02)
         check(dribble(raw, hello), "who dribbles was not dropped")
-    check(time.monotonic() - began < 3, "who dribbles had too long")
-    with dial(env) as raw, context().wrap_socket(raw, server_hostname="localhost") as over:
+    check(time.monotonic() - began < 15, "who dribbles had too long")
+    how = context()
+    with dial(env) as raw, how.wrap_socket(raw, server_hostname="localhost") as over:
         began = time.monotonic()
-        over.settimeout(5)
+        over.settimeout(20)
         check_equal(over.recv(1), b"", "behind the handshake: the end")
-        check(time.monotonic() - began < 3, "silence behind the handshake had too long")
+        check(time.monotonic() - began < 15, "silence behind the handshake had too long")
     env.peer(secure=secure()).close()
 
 

@@ -128,6 +128,10 @@ TEST_CASE("tls: what cannot work is refused, with file and key") {
        f.at("b.key") + ": does not belong to the certificate in " + f.at("a.pem")},
       {"clients checked against nothing", on + f.pair("a") + "tls-verify-client = \"required\"\n",
        "`tls-verify-client` needs `tls-client-ca`"},
+      {"certificates required of those with TLS alone",
+       "tls = \"allowed\"\n" + f.pair("a") + "tls-verify-client = \"required\"\n" +
+           "tls-client-ca = \"" + f.at("b.pem") + "\"\n",
+       "`tls-verify-client` required needs `tls` required"},
       {"roots that nobody is checked against",
        on + f.pair("a") + "tls-client-ca = \"" + f.at("b.pem") + "\"\n",
        "`tls-client-ca` needs `tls-verify-client`"},
@@ -151,6 +155,20 @@ TEST_CASE("tls: what cannot work is refused, with file and key") {
     CHECK(got.code == exit_code::usage);
     CHECK(got.text.find(row.says) != std::string::npos);
   }
+}
+
+TEST_CASE("tls: a listener may ask nobody for a certificate where the others do") {
+  const fixture f;
+  const command got = f.parse_file(
+      "tls = \"required\"\n" + f.pair("a") + "tls-verify-client = \"required\"\n" +
+          "tls-client-ca = \"" + f.at("b.pem") + "\"\n" +
+          "[[listener]]\naddress = \"127.0.0.1:1\"\n" +
+          "[[listener]]\naddress = \"127.0.0.1:2\"\ntls-verify-client = \"none\"\n",
+      {});
+  CAPTURE(got.text);
+  REQUIRE(got.run);
+  CHECK(tls_files_of(got.run->listeners[0]).check == client_check::required);
+  CHECK(tls_files_of(got.run->listeners[1]).check == client_check::none);
 }
 
 TEST_CASE("tls: passwords on the network are warned of where they may be in the clear") {
